@@ -1,0 +1,82 @@
+import { createRequire } from "node:module";
+
+import hardhatToolbox from "@nomicfoundation/hardhat-toolbox-mocha-ethers";
+import { configVariable, defineConfig } from "hardhat/config";
+
+const require = createRequire(import.meta.url);
+
+// Never left to the compiler's default: the code must mean the same under the next solc.
+const EVM_VERSION = "osaka";
+
+/** One compiler, taken from npm (WebAssembly), so that a build downloads nothing. */
+function solc(viaIR: boolean) {
+  return {
+    compilers: [
+      {
+        version: "0.8.37",
+        path: require.resolve("solc/soljson.js"),
+        settings: {
+          evmVersion: EVM_VERSION,
+          viaIR,
+          optimizer: { enabled: true, runs: 800 },
+          // No metadata in the code: smaller, and comments do not change addresses or sizes.
+          metadata: { bytecodeHash: "none", appendCBOR: false },
+          // Hardhat adds what artifacts need; the layout is for scripts/check-layout.ts.
+          outputSelection: { "*": { "*": ["storageLayout"] } },
+        },
+      },
+    ],
+  };
+}
+
+export default defineConfig({
+  plugins: [hardhatToolbox],
+  paths: {
+    sources: "contracts",
+    tests: { solidity: "test", mocha: "test" },
+    ignition: "deploy",
+  },
+  solidity: {
+    profiles: {
+      default: solc(true),
+      // Ignition builds with `production` unless told otherwise: it must be the tested code.
+      production: solc(true),
+      // The inner loop: three times faster, but larger code; never deployed.
+      fast: solc(false),
+    },
+    // Safe and Uniswap v3 are not compiled: npm carries the canonical artifacts (see scripts/generate.ts).
+    npmFilesToBuild: [
+      "@openzeppelin/contracts/access/manager/AccessManager.sol",
+      "@openzeppelin/contracts/proxy/transparent/ProxyAdmin.sol",
+      "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol",
+    ],
+  },
+  networks: {
+    default: {
+      type: "edr-simulated",
+      chainType: "l1",
+      hardfork: EVM_VERSION,
+      blockGasLimit: 36_000_000,
+      allowUnlimitedContractSize: false,
+    },
+    localhost: {
+      type: "http",
+      chainType: "l1",
+      url: "http://127.0.0.1:8545",
+    },
+    sepolia: {
+      type: "http",
+      chainType: "l1",
+      url: configVariable("SEPOLIA_RPC_URL"),
+      accounts: [configVariable("SEPOLIA_PRIVATE_KEY")],
+    },
+  },
+  test: {
+    solidity: {
+      // A fixed seed: a red run can be repeated, and .gas-snapshot stays comparable.
+      fuzz: { runs: 256, seed: "0x627265616b7761746572" },
+      invariant: { runs: 32, depth: 64, failOnRevert: true },
+    },
+    mocha: { timeout: 120_000 },
+  },
+});
