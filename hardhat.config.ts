@@ -30,7 +30,7 @@ function solc(viaIR: boolean) {
 }
 
 export default defineConfig({
-  plugins: [hardhatToolbox],
+  plugins: [hardhatToolbox, { id: "breakwater", hookHandlers: { solidity: () => import("./scripts/build-hooks.ts") } }],
   paths: {
     sources: "contracts",
     tests: { solidity: "test", mocha: "test" },
