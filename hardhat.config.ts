@@ -30,7 +30,10 @@ function solc(viaIR: boolean) {
 }
 
 export default defineConfig({
-  plugins: [hardhatToolbox, { id: "breakwater", hookHandlers: { solidity: () => import("./scripts/build-hooks.ts") } }],
+  plugins: [
+    hardhatToolbox,
+    { id: "breakwater", hookHandlers: { solidity: () => import("./scripts/build-hooks.ts") } },
+  ],
   paths: {
     sources: "contracts",
     tests: { solidity: "test", mocha: "test" },

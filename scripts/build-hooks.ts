@@ -8,7 +8,8 @@ export default async (): Promise<Partial<SolidityHooks>> => ({
   async getCompilationJobErrors(context, job, output, next) {
     const errors = await next(context, job, output);
     return errors.filter(
-      ({ severity, formattedMessage = "" }) => severity === "error" || !/--> .*node_modules\//.test(formattedMessage),
+      ({ severity, formattedMessage = "" }) =>
+        severity === "error" || !/--> .*node_modules\//.test(formattedMessage),
     );
   },
 

@@ -8,7 +8,18 @@ const text = readFileSync(file, "utf8");
 const lock = JSON.parse(text);
 const { packages } = lock;
 
-const OS = ["aix", "android", "darwin", "freebsd", "linux", "netbsd", "openbsd", "openharmony", "sunos", "win32"];
+const OS = [
+  "aix",
+  "android",
+  "darwin",
+  "freebsd",
+  "linux",
+  "netbsd",
+  "openbsd",
+  "openharmony",
+  "sunos",
+  "win32",
+];
 const CPU = ["arm", "arm64", "ia32", "loong64", "ppc64", "riscv64", "s390x", "x64"];
 const LIBC = { gnu: "glibc", musl: "musl" };
 
@@ -29,7 +40,9 @@ for (const [from, { optionalDependencies = {} }] of Object.entries(packages)) {
     const cpu = CPU.filter((word) => words.includes(word));
     const libc = words.filter((word) => word in LIBC).map((word) => LIBC[word]);
     if (!/^\d+\.\d+\.\d+/.test(version) || os.length === 0 || cpu.length === 0) {
-      throw new Error(`cannot complete the lock: ${name}@${version} (of ${from}) names no version or platform`);
+      throw new Error(
+        `cannot complete the lock: ${name}@${version} (of ${from}) names no version or platform`,
+      );
     }
     packages[`node_modules/${name}`] = {
       version,

@@ -44,7 +44,10 @@ export async function generateSdk(artifactsDir: string): Promise<void> {
   const built = await Array.fromAsync(
     glob(["contracts/**/*.json", "@openzeppelin/contracts/**/*.json"], { cwd: artifactsDir }),
   );
-  const files = [...built.map((file) => join(artifactsDir, file)), ...PREBUILT.map((file) => resolve(file))].sort();
+  const files = [
+    ...built.map((file) => join(artifactsDir, file)),
+    ...PREBUILT.map((file) => resolve(file)),
+  ].sort();
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
 
   const hash = createHash("sha256").update(await readFile(fileURLToPath(import.meta.url)));
