@@ -76,9 +76,18 @@ export default defineConfig({
   },
   test: {
     solidity: {
-      // A fixed seed: a red run can be repeated, and .gas-snapshot stays comparable.
-      fuzz: { runs: 256, seed: "0x627265616b7761746572" },
-      invariant: { runs: 32, depth: 64, failOnRevert: true },
+      // A fixed seed: a red run can be repeated.
+      profiles: {
+        default: {
+          fuzz: { runs: 256, seed: "0x627265616b7761746572" },
+          invariant: { runs: 32, depth: 64, failOnRevert: true },
+        },
+        // `hardhat test solidity --test-profile deep`
+        deep: {
+          fuzz: { runs: 10_000, seed: "0x627265616b7761746572" },
+          invariant: { runs: 256, depth: 256, failOnRevert: true },
+        },
+      },
     },
     mocha: { timeout: 120_000 },
   },
