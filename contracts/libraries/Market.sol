@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
+import {AdaptiveRate} from "./AdaptiveRate.sol";
+import {TickBook} from "./TickBook.sol";
+
+/// @title Market
+/// @notice The state of one market and its accounting: interest, units, what lenders own.
+/// @dev Slots are packed by who reads them together. The state sits at slot 0 of the vault; the Lens relies on that.
+library Market {
+    using Math for uint256;
+    using SafeCast for uint256;
+
+    /// @dev One slot: every change of debt or cash.
+    struct Ledger {
+        uint104 borrowIndex; //  BORROW_INDEX_ONE at the start; only rises
+        uint112 cash; //         debt token units that the vault accounts for
+        uint32 accruedAt;
+        uint8 reserveFactor; //  percent of the interest
+    }
+
+    /// @dev One slot: rate and brake.
+    struct Status {
+        uint48 rateAtTarget; //  per second, WAD
+        uint112 reserves; //     debt token units within the assets that are not the lenders'
+        uint32 noNewRiskUntil; // at least graceUntil
+        uint32 liquidationsPausedUntil;
+        uint32 graceUntil; //    at least liquidationsPausedUntil
+    }
+
+    /// @dev One slot: who asks for a price. Basis points.
+    struct Risk {
+        address oracle;
+        uint16 maxLtv;
+        uint16 liquidationThreshold;
+        uint16 target;
+        uint16 bonusMin;
+        uint16 bonusMax;
+    }
+
+    /// @dev One slot: new debt, and liquidation. Millionths of a whole token.
+    struct Limits {
+        uint80 debtCap;
+        uint80 collateralCap;
+        uint64 minDebt;
+        uint32 slope; // basis points of bonus per 10,000 basis points of LTV
+    }
+
+    struct State {
+        Ledger ledger; //  slot 0
+        Status status; //  slot 1
+        Risk risk; //      slot 2
+        Limits limits; //  slot 3
+        TickBook.State book; // slots 4 to 9
+        mapping(address owner => mapping(address operator => bool)) isOperator;
+        mapping(bytes32 position => address) offeredTo;
+    }
+
+    /// @dev What a market never changes: units and grid. A token amount × multiplier / divisor is its book units; one of
+    /// the two is 1. Debt units have 18 decimals; collateral units 18 or, for an astronomic supply, fewer.
+    struct Units {
+        int24 spacing;
+        uint256 collateralMultiplier;
+        uint256 collateralDivisor;
+        uint256 debtMultiplier;
+        uint256 debtDivisor;
+        uint256 priceMultiplier; // whole-token price → price in units
+    }
+
+    uint256 internal constant BORROW_INDEX_ONE = 2 ** 72;
+    uint256 internal constant BPS = 10_000;
+    uint256 internal constant WAD = 1e18;
+    /// @dev The pot's discount grows from bonusMin to bonusMax in this time.
+    uint256 internal constant POT_DISCOUNT_PERIOD = 1 hours;
+
+    // ------------------------------------------------------------------ interest
+
+    /// @notice Ledger and status with interest charged up to now.
+    function accrued(State storage self, Units memory units) internal view returns (Ledger memory l, Status memory s) {
+        l = self.ledger;
+        s = self.status;
+        uint256 elapsed = block.timestamp - l.accruedAt;
+        if (elapsed == 0) return (l, s);
+        l.accruedAt = uint32(block.timestamp);
+        uint256 bookDebt = self.book.debt;
+        uint256 debt = debtTokensDown(unitsDown(bookDebt, l.borrowIndex), units);
+        uint256 utilization = debt == 0 ? 0 : debt.mulDiv(WAD, debt + l.cash);
+        (uint256 rate, uint256 rateAtTarget) = AdaptiveRate.accrue(utilization, s.rateAtTarget, elapsed);
+        s.rateAtTarget = uint48(rateAtTarget); // bounded by AdaptiveRate.MAX
+        if (bookDebt == 0) return (l, s);
+        // The index saturates instead of overflowing: a market must stay repayable for ever.
+        uint256 index = Math.min(
+            Math.ceilDiv(l.borrowIndex * AdaptiveRate.growth(rate, elapsed), WAD),
+            type(uint104).max
+        );
+        l.borrowIndex = uint104(index);
+        uint256 interest = debtTokensDown(unitsDown(bookDebt, index), units) - debt;
+        s.reserves = Math.min(s.reserves + (interest * l.reserveFactor) / 100, type(uint112).max).toUint112();
+    }
+
+    function accrue(State storage self, Units memory units) internal returns (Ledger memory l, Status memory s) {
+        (l, s) = accrued(self, units);
+        self.ledger = l;
+        self.status = s;
+    }
+
+    // ------------------------------------------------------------------ units
+
+    function unitsDown(uint256 bookDebt, uint256 index) internal pure returns (uint256) {
+        return (bookDebt * index) / BORROW_INDEX_ONE;
+    }
+
+    function unitsUp(uint256 bookDebt, uint256 index) internal pure returns (uint256) {
+        return Math.ceilDiv(bookDebt * index, BORROW_INDEX_ONE);
+    }
+
+    function bookDown(uint256 debtUnits, uint256 index) internal pure returns (uint256) {
+        return (debtUnits * BORROW_INDEX_ONE) / index;
+    }
+
+    function bookUp(uint256 debtUnits, uint256 index) internal pure returns (uint256) {
+        return Math.ceilDiv(debtUnits * BORROW_INDEX_ONE, index);
+    }
+
+    function debtTokensDown(uint256 debtUnits, Units memory u) internal pure returns (uint256) {
+        return (debtUnits * u.debtDivisor) / u.debtMultiplier;
+    }
+
+    function debtTokensUp(uint256 debtUnits, Units memory u) internal pure returns (uint256) {
+        return Math.ceilDiv(debtUnits * u.debtDivisor, u.debtMultiplier);
+    }
+
+    function debtUnitsDown(uint256 tokens, Units memory u) internal pure returns (uint256) {
+        return (tokens * u.debtMultiplier) / u.debtDivisor;
+    }
+
+    function debtUnitsUp(uint256 tokens, Units memory u) internal pure returns (uint256) {
+        return Math.ceilDiv(tokens * u.debtMultiplier, u.debtDivisor);
+    }
+
+    function collateralUnitsDown(uint256 tokens, Units memory u) internal pure returns (uint256) {
+        return (tokens * u.collateralMultiplier) / u.collateralDivisor;
+    }
+
+    function collateralUnitsUp(uint256 tokens, Units memory u) internal pure returns (uint256) {
+        return Math.ceilDiv(tokens * u.collateralMultiplier, u.collateralDivisor);
+    }
+
+    function collateralTokensDown(uint256 units, Units memory u) internal pure returns (uint256) {
+        return (units * u.collateralDivisor) / u.collateralMultiplier;
+    }
+
+    /// @notice Price in book debt per collateral unit, Q128.128, rounded down.
+    function bookPriceDown(uint256 price, uint256 index, Units memory u) internal pure returns (uint256) {
+        return price.mulDiv(BORROW_INDEX_ONE * u.priceMultiplier, index);
+    }
+
+    /// @notice Price in book debt per collateral unit, Q128.128, rounded up.
+    function bookPriceUp(uint256 price, uint256 index, Units memory u) internal pure returns (uint256) {
+        return price.mulDiv(BORROW_INDEX_ONE * u.priceMultiplier, index, Math.Rounding.Ceil);
+    }
+
+    // ------------------------------------------------------------------ who may
+
+    /// @notice Whether the caller is `owner` or an operator of it.
+    function actsFor(State storage self, address owner) internal view returns (bool) {
+        return msg.sender == owner || self.isOperator[owner][msg.sender];
+    }
+
+    // ------------------------------------------------------------------ brake
+
+    function levelOf(Status memory s) internal view returns (BrakeLevel) {
+        if (block.timestamp < s.liquidationsPausedUntil) return BrakeLevel.LiquidationsPaused;
+        if (block.timestamp < s.graceUntil) return BrakeLevel.Grace;
+        if (block.timestamp < s.noNewRiskUntil) return BrakeLevel.NoNewRisk;
+        return BrakeLevel.None;
+    }
+
+    // ------------------------------------------------------------------ what lenders own
+
+    /// @notice Insolvent: equity at most bonusMin, R·(1 + bonusMin) ≥ price. Both Q128.128 in book debt.
+    function isInsolvent(uint256 ratio, uint256 bookPrice, uint256 bonusMin) internal pure returns (bool) {
+        return ratio * (BPS + bonusMin) >= bookPrice * BPS;
+    }
+
+    /// @notice Debt units per collateral unit, Q128.128, at which the pot is sold: its own debt, but at a discount to
+    /// `price` (whole tokens) between the growing one and bonusMax.
+    function potPrice(
+        uint256 potDebt,
+        uint256 potCollateral,
+        uint256 price,
+        uint256 seizedAt,
+        Risk memory risk,
+        Units memory u
+    ) internal view returns (uint256) {
+        if (potCollateral == 0) return 0;
+        uint256 elapsed = Math.min(block.timestamp - seizedAt, POT_DISCOUNT_PERIOD);
+        uint256 discount = risk.bonusMin + ((risk.bonusMax - risk.bonusMin) * elapsed) / POT_DISCOUNT_PERIOD;
+        uint256 inUnits = price * u.priceMultiplier;
+        uint256 ceiling = inUnits.mulDiv(BPS, BPS + discount);
+        uint256 floor = inUnits.mulDiv(BPS, BPS + risk.bonusMax);
+        return Math.max(floor, Math.min(ceiling, potDebt.mulDiv(1 << 128, potCollateral)));
+    }
+
+    /// @notice The lenders' assets in token units, rounded down: cash, book debt, the pot at its mark, less reserves.
+    /// The mark is what the pot would fetch at `price` plus what `insurance` (token units) covers, at most its debt; what
+    /// is missing is taken from the reserves first.
+    function lenderAssets(
+        State storage self,
+        Ledger memory l,
+        Status memory s,
+        uint256 bookDebt,
+        uint256 potDebt,
+        uint256 potCollateral,
+        uint256 seizedAt,
+        uint256 price,
+        uint256 insurance,
+        Units memory u
+    ) internal view returns (uint256) {
+        uint256 assets = uint256(l.cash) + debtTokensDown(unitsDown(bookDebt, l.borrowIndex), u);
+        uint256 reserves = s.reserves;
+        if (potDebt != 0) {
+            uint256 fetch = potCollateral.mulDiv(
+                potPrice(potDebt, potCollateral, price, seizedAt, self.risk, u),
+                1 << 128
+            );
+            uint256 mark = Math.min(potDebt, fetch + debtUnitsDown(insurance, u));
+            assets += debtTokensDown(mark, u);
+            reserves = Math.saturatingSub(reserves, debtTokensUp(potDebt - mark, u));
+        }
+        return Math.saturatingSub(assets, reserves);
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
+import {Grid} from "./Grid.sol";
+import {TickBook} from "./TickBook.sol";
+
+/// @title Sale
+/// @notice The arithmetic of a liquidation, pure: at what price a tick's collateral is sold, and what moving it from one
+/// tick to a lower one repays and seizes. With w the sale price and g(R) = w/R − 1, a tick that moves from R_k to R_j
+/// keeps the fraction g(R_k)/g(R_j) of its debt: C·w − D is conserved, and the debt falls to nothing as R_k nears w.
+library Sale {
+    uint256 internal constant WAD = 1e18;
+    uint256 internal constant BPS = 10_000;
+
+    /// @dev Prices in book debt per collateral unit, shifted right by `shift` so that `high` < 2¹²⁷: then every product
+    /// below fits 256 bits. Ratios are shifted by the same.
+    struct Terms {
+        uint256 price; //                high, unshifted
+        uint256 high;
+        uint256 low;
+        uint256 shift;
+        uint256 bonusMin; //             basis points, as the following
+        uint256 bonusMax;
+        uint256 slope;
+        uint256 liquidationThreshold;
+        int24 triggerTick; //            smallest tick at or above the liquidation threshold
+        int24 targetTick; //             largest tick at or below the target
+        uint256 targetRatio; //          Q128.128
+        int24 spacing;
+    }
+
+    struct Move {
+        uint256 debt; //   left, book debt
+        uint256 seized; // collateral units
+        uint256 num; //    the node's index becomes index × num / den
+        uint256 den;
+    }
+
+    /// @param high @param low Q128.128 book debt per collateral unit.
+    function terms(
+        uint256 high,
+        uint256 low,
+        uint256 liquidationThreshold,
+        uint256 target,
+        uint256 bonusMin,
+        uint256 bonusMax,
+        uint256 slope,
+        int24 spacing
+    ) internal pure returns (Terms memory t) {
+        t.price = high;
+        uint256 bits = FixedPointMathLib.log2(high);
+        t.shift = bits > 126 ? bits - 126 : 0;
+        t.high = high >> t.shift;
+        t.low = low >> t.shift;
+        t.bonusMin = bonusMin;
+        t.bonusMax = bonusMax;
+        t.slope = slope;
+        t.liquidationThreshold = liquidationThreshold;
+        t.spacing = spacing;
+        t.triggerTick = Grid.ceilTick(Math.ceilDiv(high * liquidationThreshold, BPS), spacing);
+        t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
+        t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+    }
+
+    /// @notice The price w at which a tick of ratio `ratio` (shifted) is sold, shifted like the terms.
+    /// @dev The bonus grows with the shortfall, and with the gap between the sources so that a keeper who trusts the
+    /// lower price still earns bonusMin; above bonusMin it never takes more than nine tenths of the equity.
+    function salePrice(Terms memory t, uint256 ratio) internal pure returns (uint256) {
+        uint256 least = (t.bonusMin * WAD) / BPS;
+        uint256 ltv = (ratio * WAD) / t.high;
+        uint256 threshold = (t.liquidationThreshold * WAD) / BPS;
+        uint256 bonus = least + (Math.saturatingSub(ltv, threshold) * t.slope) / BPS;
+        bonus = Math.min(bonus, (t.bonusMax * WAD) / BPS);
+        uint256 gap = (t.high * (WAD + least)) / t.low - WAD;
+        bonus = Math.max(bonus, gap);
+        uint256 cap = t.high > ratio ? ((t.high - ratio) * 9 * WAD) / (ratio * 10) : 0;
+        if (bonus > cap) bonus = Math.max(cap, least);
+        return (t.high * WAD) / (WAD + bonus);
+    }
+
+    /// @notice g(R) = w/R − 1, Q128; `ratio` and `w` shifted, ratio < w < 2¹²⁷.
+    function gain(uint256 w, uint256 ratio) internal pure returns (uint256) {
+        // Saturating: the shift may cut a tick that is just solvent to the same number as w, or one above it.
+        return (Math.saturatingSub(w, ratio) << 128) / ratio;
+    }
+
+    /// @notice Moves `debt` from ratio `from` to `to` (both Q128.128, to < from) at the sale price `w` (shifted).
+    function move(
+        Terms memory t,
+        uint256 debt,
+        uint256 from,
+        uint256 to,
+        uint256 w
+    ) internal pure returns (Move memory m) {
+        m.num = gain(w, from >> t.shift);
+        m.den = gain(w, to >> t.shift);
+        m.debt = Math.ceilDiv(debt * m.num, m.den);
+        uint256 before = TickBook.behindDown(debt, from);
+        uint256 behind = TickBook.behindUp(m.debt, to);
+        if (behind <= before) {
+            m.seized = before - behind;
+        } else {
+            // Dust: rounding would need more collateral than there is. Keep the collateral and lower the debt to it.
+            m.num = to >> t.shift;
+            m.den = t.shift == 0 ? from : (from >> t.shift) + 1;
+            m.debt = (debt * m.num) / m.den;
+        }
+    }
+
+    /// @notice The lowest tick above the target and below `tick` to which `budget` (book debt) can bring `debt` from
+    /// `tick`; `tick` itself if it buys no step. The move to it comes with it.
+    function landing(
+        Terms memory t,
+        uint256 debt,
+        int24 tick,
+        uint256 from,
+        uint256 w,
+        uint256 budget
+    ) internal pure returns (int24 land, Move memory m) {
+        if (budget == 0) return (tick, m);
+        // debt − repaid = debt · g(from)/g(to) ≥ debt − budget  ⇔  to ≥ w / (1 + g(from)·debt/(debt − budget))
+        uint256 g = Math.mulDiv(gain(w, from >> t.shift), debt, debt - budget);
+        uint256 least = Math.mulDiv(w, 1 << 128, (1 << 128) + g) << t.shift;
+        land = Grid.ceilTick(least, t.spacing);
+        if (land <= t.targetTick) land = t.targetTick + 1;
+        // The bound is a real number's; the move rounds. At most a step or two.
+        for (; land < tick; land++) {
+            m = move(t, debt, from, Grid.ratioOf(land, t.spacing), w);
+            if (debt - m.debt <= budget) return (land, m);
+        }
+        return (tick, m);
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {BitMath} from "@uniswap/v4-core/src/libraries/BitMath.sol";
+import {Grid} from "./Grid.sol";
+
+/// @title TickBook
+/// @notice The book of a market's positions, kept per tick. All positions of a tick share one node, so that moving
+/// the node moves them all. The book knows ratios and amounts; it knows no price, no token and no interest.
+///
+/// UNITS. Collateral in the market's collateral units; debt in *book debt* (debt units divided by the borrow index).
+///
+/// NODES. A node is live at one tick, or linked to the node it was merged into, or closed (its tick was seized).
+/// A position holds shares of a node: debt = shares × index / INDEX_ONE, rounded down; across a link, shares of the
+/// child become shares × from / to of the parent. A node that moves keeps its id; only a merge links, by rank, so a
+/// chain of links is never longer than log₂ of the number of nodes, plus its rebases.
+///
+/// SOLVENCY. Σ debt of a node's positions ≤ the node's debt: every resolution rounds down, and the last to leave
+/// takes what is left, with the collateral behind it. Collateral behind D at ratio R is D/R: rounded up when it is
+/// put in, down when it is taken out, so what the market holds never falls below what the book promises.
+library TickBook {
+    using SafeCast for uint256;
+
+    enum Kind {
+        None,
+        Live,
+        Linked,
+        Closed
+    }
+
+    /// @dev One slot. `Linked` nodes are read as a `Link`.
+    struct Node {
+        Kind kind; //       8
+        uint8 rank; //      8  union by rank: height bound of the links below
+        int24 tick; //     24
+        uint32 count; //   32  positions that resolve to this node
+        uint80 index; //   80  INDEX_ONE when new; falls with each liquidation
+        uint104 debt; //  104  book debt
+    }
+
+    /// @dev One slot, `kind` at the place where `Node` has it.
+    struct Link {
+        Kind kind; //       8
+        uint32 parent; //  32
+        uint80 from; //    80  the child's index when it was merged
+        uint80 to; //      80  the parent's index at that moment
+    }
+
+    /// @dev One slot.
+    struct Position {
+        uint32 node; //    32  0: no debt ever, or none left
+        uint128 shares; // 128
+        uint96 surplus; // 96  collateral units beyond what the tick needs: the owner's, never seized
+    }
+
+    struct State {
+        // slot 0
+        uint104 debt; //   104  Σ debt of the live nodes
+        uint32 nodes; //    32  ids given so far; the first is 1
+        int24 top; //       24  no tick above it is populated
+        uint32 seizedAt; // 32  when a tick was last seized into the pot
+        // slot 1: what was seized and not yet sold
+        uint128 potDebt; //       debt units (18 decimals, no index)
+        uint128 potCollateral; // collateral units
+        mapping(uint32 id => Node) node;
+        mapping(int24 word => uint256) bitmap; //   256 ticks a word; a bit is set ⇔ the tick's node has count > 0
+        mapping(int24 word => uint256) liveNode; // 8 ids a word, never cleared: the bitmap is the truth
+        mapping(bytes32 key => Position) position;
+    }
+
+    /// @dev What a change of one position did.
+    struct Outcome {
+        uint256 oldDebt;
+        uint256 newDebt;
+        int24 oldTick; // meaningful if oldDebt > 0
+        int24 newTick; // meaningful if newDebt > 0
+        uint256 ratio; // R of newTick
+        uint256 taken; // collateral units that left
+        Position position;
+    }
+
+    uint256 internal constant INDEX_ONE = 2 ** 79;
+    /// @dev A node whose index falls below is rebased, so that shares fit 128 bits: 104 + 79 − 63 = 120.
+    uint256 internal constant INDEX_MIN = 2 ** 63;
+
+    /// @notice More collateral was asked for than the position has; collateral units.
+    error InsufficientCollateral(uint256 requested, uint256 available);
+
+    /// @notice A debt without any collateral; book debt.
+    error DebtWithoutCollateral(uint256 debt);
+
+    // ------------------------------------------------------------------ reading
+
+    function keyOf(address owner, uint96 sub) internal pure returns (bytes32) {
+        return bytes32((uint256(uint160(owner)) << 96) | sub);
+    }
+
+    /// @notice The live node that a position belongs to now (or a closed one, or none), and its debt there.
+    function resolve(
+        State storage self,
+        Position memory position
+    ) internal view returns (uint32 id, Node memory node, uint256 debt) {
+        id = position.node;
+        if (id == 0) return (id, node, 0);
+        uint256 shares = position.shares;
+        node = self.node[id];
+        while (node.kind == Kind.Linked) {
+            Link storage link = _link(self, id);
+            shares = (shares * link.from) / link.to;
+            id = link.parent;
+            node = self.node[id];
+        }
+        if (node.kind == Kind.Live) debt = node.count == 1 ? node.debt : (shares * node.index) / INDEX_ONE;
+    }
+
+    /// @notice Collateral behind `debt` at `ratio`, rounded down (taken out).
+    function behindDown(uint256 debt, uint256 ratio) internal pure returns (uint256) {
+        return (debt << 128) / ratio;
+    }
+
+    /// @notice Collateral behind `debt` at `ratio`, rounded up (put in).
+    function behindUp(uint256 debt, uint256 ratio) internal pure returns (uint256) {
+        return Math.ceilDiv(debt << 128, ratio);
+    }
+
+    /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.
+    function nextPopulated(State storage self, int24 from, int24 floor) internal view returns (int24) {
+        while (from >= floor) {
+            int24 word = from >> 8;
+            uint256 bits = self.bitmap[word] << (255 - uint8(uint24(from)));
+            if (bits != 0) {
+                int24 tick = from - int24(uint24(255 - BitMath.mostSignificantBit(bits)));
+                return tick < floor ? floor - 1 : tick;
+            }
+            from = (word << 8) - 1;
+        }
+        return floor - 1;
+    }
+
+    function isPopulated(State storage self, int24 tick) internal view returns (bool) {
+        return (self.bitmap[tick >> 8] >> uint8(uint24(tick))) & 1 == 1;
+    }
+
+    function liveNodeAt(State storage self, int24 tick) internal view returns (uint32) {
+        return uint32(self.liveNode[tick >> 3] >> _idShift(tick));
+    }
+
+    // ------------------------------------------------------------------ one position
+
+    /// @notice Changes a position by signed amounts of collateral (units) and debt (book debt).
+    /// @param collateralDelta type(int256).min takes all out. @param debtDelta a repayment beyond the debt repays the debt.
+    /// @param fold whether the surplus becomes margin (the owner's own change) or stays aside (somebody else's).
+    /// @dev A change that adds no debt and takes no collateral never moves a position to a higher tick and never
+    /// reverts for rounding. The caller judges whether the outcome is allowed.
+    function change(
+        State storage self,
+        Position storage slot,
+        int256 collateralDelta,
+        int256 debtDelta,
+        bool fold,
+        int24 spacing
+    ) internal returns (Outcome memory out) {
+        Position memory position = slot;
+        (uint32 id, Node memory node, uint256 debt) = resolve(self, position);
+        uint256 ratio;
+        uint256 collateral = fold ? position.surplus : 0;
+        if (debt != 0) {
+            ratio = Grid.ratioOf(node.tick, spacing);
+            collateral += behindDown(debt, ratio);
+        }
+        out.oldDebt = debt;
+        out.oldTick = node.tick;
+
+        if (collateralDelta < 0) {
+            out.taken = collateralDelta == type(int256).min ? collateral : uint256(-collateralDelta);
+            require(out.taken <= collateral, InsufficientCollateral(out.taken, collateral));
+            collateral -= out.taken;
+        } else {
+            collateral += uint256(collateralDelta);
+        }
+        if (debtDelta < 0) debt = Math.saturatingSub(debt, uint256(-debtDelta));
+        else debt += uint256(debtDelta);
+        out.newDebt = debt;
+
+        uint256 need;
+        if (debt != 0) {
+            (out.newTick, out.ratio) = _tickFor(
+                debt,
+                collateral,
+                // only a change that reduces risk is held at or below its old tick
+                collateralDelta >= 0 && debtDelta <= 0 ? ratio : 0,
+                spacing
+            );
+            need = behindUp(debt, out.ratio);
+        }
+        out.position.surplus = ((collateral > need ? collateral - need : 0) + (fold ? 0 : position.surplus)).toUint96();
+        (out.position.node, out.position.shares) = _move(self, id, node, out);
+        slot.node = out.position.node;
+        slot.shares = out.position.shares;
+        slot.surplus = out.position.surplus;
+        if (debt != out.oldDebt) self.debt = (uint256(self.debt) - out.oldDebt + debt).toUint104();
+    }
+
+    /// @dev Takes the position's old debt out of `node` (live, closed or none) and puts its new debt at the new tick.
+    function _move(
+        State storage self,
+        uint32 id,
+        Node memory node,
+        Outcome memory out
+    ) private returns (uint32, uint128) {
+        bool member = node.kind == Kind.Live;
+        if (out.newDebt == 0) {
+            if (member) _leave(self, id, node, out.oldDebt);
+            return (0, 0);
+        }
+        if (member && node.tick == out.newTick) {
+            node.debt = (node.debt - out.oldDebt + out.newDebt).toUint104();
+        } else {
+            bool populated = isPopulated(self, out.newTick);
+            if (member && node.count == 1 && !populated) {
+                // The only member takes its node along: no new node, and nobody else's shares to keep.
+                _flipBit(self, node.tick);
+                node.tick = out.newTick;
+                node.index = uint80(INDEX_ONE);
+                node.debt = out.newDebt.toUint104();
+                _populate(self, id, out.newTick);
+            } else {
+                if (member) _leave(self, id, node, out.oldDebt);
+                (id, node) = _join(self, out.newTick, out.newDebt, populated);
+            }
+        }
+        self.node[id] = node;
+        return (id, ((out.newDebt * INDEX_ONE) / node.index).toUint128());
+    }
+
+    function _leave(State storage self, uint32 id, Node memory node, uint256 debt) private {
+        node.debt -= uint104(debt);
+        node.count -= 1;
+        if (node.count == 0) _flipBit(self, node.tick);
+        self.node[id] = node;
+    }
+
+    /// @dev The node at `tick` with one more member, in memory. An emptied node still at its tick is used again.
+    function _join(
+        State storage self,
+        int24 tick,
+        uint256 debt,
+        bool populated
+    ) private returns (uint32 id, Node memory node) {
+        id = liveNodeAt(self, tick);
+        if (id != 0) node = self.node[id];
+        if (!populated) {
+            if (id == 0 || node.kind != Kind.Live || node.tick != tick || node.count != 0) {
+                id = ++self.nodes;
+                node = Node({kind: Kind.Live, rank: 0, tick: tick, count: 0, index: 0, debt: 0});
+            }
+            node.index = uint80(INDEX_ONE);
+            _populate(self, id, tick);
+        }
+        node.count += 1;
+        node.debt += debt.toUint104();
+    }
+
+    /// @dev The smallest tick that `debt` over `collateral` may take, at most the one of `ceiling` unless that is 0.
+    function _tickFor(
+        uint256 debt,
+        uint256 collateral,
+        uint256 ceiling,
+        int24 spacing
+    ) private pure returns (int24 tick, uint256 ratio) {
+        require(collateral != 0 || ceiling != 0, DebtWithoutCollateral(debt));
+        ratio = collateral == 0 ? ceiling : Math.ceilDiv(debt << 128, collateral);
+        if (ceiling != 0 && ratio > ceiling) ratio = ceiling;
+        tick = Grid.ceilTick(ratio, spacing);
+        ratio = Grid.ratioOf(tick, spacing);
+    }
+
+    // ------------------------------------------------------------------ whole nodes (liquidation)
+
+    /// @notice Moves a node to `index × num / den` (rounded down) with `debt`; rebases it if the index gets too small.
+    /// The tick's bit and id are the caller's.
+    function shrink(
+        State storage self,
+        uint32 id,
+        Node memory node,
+        uint256 debt,
+        uint256 num,
+        uint256 den
+    ) internal returns (uint32, Node memory) {
+        node.debt = uint104(debt); // never more than before
+        node.index = uint80((uint256(node.index) * num) / den);
+        if (node.index >= INDEX_MIN) return (id, node);
+        uint32 parent = ++self.nodes;
+        _setLink(self, id, parent, node.index, uint80(INDEX_ONE));
+        node.index = uint80(INDEX_ONE);
+        if (node.rank != type(uint8).max) node.rank += 1;
+        return (parent, node);
+    }
+
+    /// @notice Merges two live nodes (in memory) of one tick: the one of lower rank becomes a link in storage.
+    function merge(
+        State storage self,
+        uint32 idA,
+        Node memory a,
+        uint32 idB,
+        Node memory b
+    ) internal returns (uint32, Node memory) {
+        if (a.rank < b.rank) (idA, a, idB, b) = (idB, b, idA, a);
+        else if (a.rank == b.rank && a.rank != type(uint8).max) a.rank += 1;
+        _setLink(self, idB, idA, b.index, a.index);
+        a.debt += b.debt;
+        a.count += b.count;
+        return (idA, a);
+    }
+
+    /// @notice Puts a node that is in memory at `tick`: alone, or merged with the one that is there.
+    function settleAt(State storage self, uint32 id, Node memory node, int24 tick) internal {
+        if (isPopulated(self, tick)) {
+            uint32 there = liveNodeAt(self, tick);
+            (id, node) = merge(self, id, node, there, self.node[there]);
+            _setLiveNode(self, id, tick);
+        } else {
+            _populate(self, id, tick);
+        }
+        node.tick = tick;
+        self.node[id] = node;
+    }
+
+    /// @notice Takes a populated tick's bit away; its node is the caller's to move or to close.
+    function vacate(State storage self, int24 tick) internal {
+        _flipBit(self, tick);
+    }
+
+    /// @notice Closes a node: its positions have no debt and no margin any more, only their surplus.
+    function close(State storage self, uint32 id) internal {
+        self.node[id] = Node({kind: Kind.Closed, rank: 0, tick: 0, count: 0, index: 0, debt: 0});
+    }
+
+    // ------------------------------------------------------------------ storage
+
+    function _populate(State storage self, uint32 id, int24 tick) private {
+        _flipBit(self, tick);
+        _setLiveNode(self, id, tick);
+        if (tick > self.top) self.top = tick;
+    }
+
+    function _flipBit(State storage self, int24 tick) private {
+        self.bitmap[tick >> 8] ^= 1 << uint8(uint24(tick));
+    }
+
+    function _setLiveNode(State storage self, uint32 id, int24 tick) private {
+        uint256 word = self.liveNode[tick >> 3];
+        uint256 shift = _idShift(tick);
+        uint256 updated = (word & ~(uint256(type(uint32).max) << shift)) | (uint256(id) << shift);
+        if (updated != word) self.liveNode[tick >> 3] = updated;
+    }
+
+    function _idShift(int24 tick) private pure returns (uint256) {
+        return uint256(uint24(tick) & 7) << 5;
+    }
+
+    function _setLink(State storage self, uint32 id, uint32 parent, uint80 from, uint80 to) private {
+        Link storage link = _link(self, id);
+        link.kind = Kind.Linked;
+        link.parent = parent;
+        link.from = from;
+        link.to = to;
+    }
+
+    /// @dev A linked node's slot, read with the fields that it has then.
+    function _link(State storage self, uint32 id) private view returns (Link storage link) {
+        Node storage node = self.node[id];
+        assembly ("memory-safe") {
+            link.slot := node.slot
+        }
+    }
+}
