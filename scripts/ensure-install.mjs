@@ -1,4 +1,5 @@
-// Runs before every npm script, on any Node and with nothing installed: makes node_modules match the lock.
+// The first thing that every npm script does, on any Node and with nothing installed: make node_modules match
+// the lock. Called in the script itself, as npm skips pre-hooks where ignore-scripts is set.
 // Hardhat's native part declares Node >= 22 and npm under an older Node silently leaves it out, hence the
 // detour through a newer Node. The stamp makes the usual case a matter of milliseconds.
 //
