@@ -56,6 +56,10 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
         uint256 required;
         uint256 available;
         for (uint256 i = 0; i < _markets.length; i++) {
+            // A market that is paused for longer already stays so; the others must not wait for it.
+            Pauses memory p = _pauses[_markets[i]];
+            uint32 running = level == BrakeLevel.LiquidationsPaused ? p.pausedUntil : p.noNewRiskUntil;
+            if (running >= block.timestamp + duration) continue;
             (required, available) = _pause(_markets[i], level, duration, reason);
             if (required <= available) any = true;
         }
