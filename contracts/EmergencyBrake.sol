@@ -59,7 +59,10 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
             // A market that is paused for longer already stays so; the others must not wait for it.
             Pauses memory p = _pauses[_markets[i]];
             uint32 running = level == BrakeLevel.LiquidationsPaused ? p.pausedUntil : p.noNewRiskUntil;
-            if (running >= block.timestamp + duration) continue;
+            if (running >= block.timestamp + duration) {
+                any = true;
+                continue;
+            }
             (required, available) = _pause(_markets[i], level, duration, reason);
             if (required <= available) any = true;
         }
