@@ -1,0 +1,7 @@
+// @breakwater/sdk/core: the protocol's arithmetic on bigint. Imports nothing: no chain, no clock, no configuration.
+export * from "./core/grid.ts";
+export * from "./core/math.ts";
+export * from "./core/position.ts";
+export * from "./core/sale.ts";
+export * from "./core/size.ts";
+export * from "./core/units.ts";
