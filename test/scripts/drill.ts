@@ -1,0 +1,226 @@
+import { expect } from "chai";
+
+import { planPositions } from "../../scripts/drill/book.ts";
+import {
+  builtInPath,
+  parseCandles,
+  pathOf,
+  PriceFileError,
+  STEP_SECONDS,
+  type PriceFileErrorName,
+} from "../../scripts/drill/path.ts";
+import { dollars, drawPicture, type Point } from "../../scripts/drill/picture.ts";
+
+const HEADER = "timestamp,open,high,low,close";
+const dollar = (amount: number) => BigInt(Math.round(amount * 100)) * 1_000_000n;
+
+describe("drill: price files", function () {
+  const garbage: [what: string, rows: string[], name: PriceFileErrorName, message: string][] = [
+    ["an empty file", [], "EmptyPriceFile", "p.csv:1: the file is empty"],
+    ["blank lines only", ["", "  "], "EmptyPriceFile", "p.csv:1: the file is empty"],
+    ["a header alone", [HEADER], "EmptyPriceFile", "p.csv:1: no candle follows the header"],
+    [
+      "a missing column",
+      ["timestamp,open,high,close", "2020-03-11T00:00:00Z,1,1,1"],
+      "MissingColumn",
+      'p.csv:1: column low is missing; the header is "timestamp,open,high,close"',
+    ],
+    [
+      "a missing value",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,1"],
+      "MissingValue",
+      "p.csv:2: close has no value",
+    ],
+    [
+      "a price that is no number",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,1,1", "", "2020-03-11T01:00:00Z,1,n/a,1,1"],
+      "InvalidPrice",
+      'p.csv:4: high "n/a" is not a decimal number',
+    ],
+    [
+      "a price in scientific notation",
+      [HEADER, "2020-03-11T00:00:00Z,1e3,2,1,1"],
+      "InvalidPrice",
+      'p.csv:2: open "1e3" is not a decimal number',
+    ],
+    [
+      "a price of zero",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,0.000000001,1"],
+      "PriceNotPositive",
+      "p.csv:2: low 0.000000001 is not above zero",
+    ],
+    [
+      "a negative price",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,-1,1"],
+      "PriceNotPositive",
+      "p.csv:2: low -1 is not above zero",
+    ],
+    [
+      "a high below the low",
+      [HEADER, "2020-03-11T00:00:00Z,1.5,1,2,1.5"],
+      "HighBelowLow",
+      "p.csv:2: high 1 is below low 2",
+    ],
+    [
+      "a close outside the range",
+      [HEADER, "2020-03-11T00:00:00Z,1.5,2,1,2.5"],
+      "PriceOutsideRange",
+      "p.csv:2: close 2.5 is outside 1 … 2",
+    ],
+    [
+      "a timestamp that is none",
+      [HEADER, "yesterday,1,2,1,1"],
+      "InvalidTimestamp",
+      'p.csv:2: timestamp "yesterday" is neither ISO 8601 nor seconds since 1970',
+    ],
+    [
+      "a duplicate timestamp",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,1,1", "2020-03-11T00:00:00Z,1,2,1,1"],
+      "TimestampNotAfter",
+      "p.csv:3: timestamp 2020-03-11T00:00:00Z appears twice",
+    ],
+    [
+      "timestamps out of order",
+      [HEADER, "2020-03-11T01:00:00Z,1,2,1,1", "2020-03-11T00:00:00Z,1,2,1,1"],
+      "TimestampNotAfter",
+      "p.csv:3: timestamp 2020-03-11T00:00:00Z comes after 2020-03-11T01:00:00Z",
+    ],
+    [
+      "candles of less than an hour",
+      [HEADER, "2020-03-11T00:00:00Z,1,2,1,1", "2020-03-11T00:05:00Z,1,2,1,1"],
+      "UnsupportedInterval",
+      "p.csv:3: candles of 300 s: four steps of 900 s must fit, so whole hours only",
+    ],
+    [
+      "an irregular interval",
+      [HEADER, "0000000000,1,2,1,1", "0000003600,1,2,1,1", "0000007200,1,2,1,1", "0000012000,1,2,1,1"],
+      "IrregularInterval",
+      "p.csv:5: 4800 s after the candle before; the interval is 3600 s",
+    ],
+    [
+      "too long a gap",
+      [HEADER, "0000000000,1,2,1,1", "0000003600,1,2,1,1", "0000007200,1,2,1,1", "0000100800,1,2,1,1"],
+      "GapTooLong",
+      "p.csv:5: 25 h without a candle; at most 24 h are stepped over",
+    ],
+  ];
+  for (const [what, rows, name, message] of garbage) {
+    it(`refuses ${what}`, function () {
+      expect(() => parseCandles(rows.join("\n"), "p.csv"))
+        .to.throw(PriceFileError, message)
+        .with.property("name", name);
+    });
+  }
+
+  it("finds columns by name and ignores the others", function () {
+    const text = "\uFEFFvolume,Close,low,high,open,Timestamp\r\n9,3.5,1,4,2,2020-03-11 00:00:00\r\n";
+    const { candles, interval } = parseCandles(text, "p.csv");
+    expect(interval).to.equal(3600);
+    expect(candles).to.deep.equal([
+      { time: 1583884800, open: dollar(2), high: dollar(4), low: dollar(1), close: dollar(3.5) },
+    ]);
+  });
+
+  it("reads seconds, milliseconds and ISO timestamps as the same instant", function () {
+    for (const time of ["1583884800", "1583884800000", "2020-03-11T00:00:00Z", "2020-03-11T01:00:00+01:00"]) {
+      expect(parseCandles(`${HEADER}\n${time},1,2,1,1`, "p.csv").candles[0]?.time).to.equal(1583884800);
+    }
+  });
+});
+
+describe("drill: walking a path", function () {
+  const prices = (text: string) => pathOf(`${HEADER}\n${text}`, "p.csv").steps.map(({ price }) => price);
+
+  it("goes to the extreme nearer to the open first, to the high when both are equally near", function () {
+    expect(prices("2020-03-11,10,11,5,6")).to.deep.equal([10, 11, 5, 6].map(dollar));
+    expect(prices("2020-03-11,10,15,9,14")).to.deep.equal([10, 9, 15, 14].map(dollar));
+    expect(prices("2020-03-11,10,12,8,9")).to.deep.equal([10, 12, 8, 9].map(dollar));
+  });
+
+  it("takes four steps of 15 minutes for an hourly candle and more for a longer one", function () {
+    const hourly = pathOf(`${HEADER}\n2020-03-11T00:00Z,10,11,5,6\n2020-03-11T01:00Z,6,6,6,6`, "p.csv");
+    expect(hourly.start).to.deep.equal({ time: 1583884800, seconds: 0, price: dollar(10) });
+    expect(hourly.steps).to.have.length(8);
+    expect(hourly.steps.every(({ seconds }) => seconds === STEP_SECONDS)).to.be.true;
+    const twoHours = prices("2020-03-11T00:00Z,10,12,5,6\n2020-03-11T02:00Z,6,6,6,6").slice(0, 8);
+    expect(twoHours).to.deep.equal([10, 10, 11, 12, 8.5, 5, 5.5, 6].map(dollar));
+  });
+
+  it("reports a gap and steps over it in one longer step", function () {
+    const rows = ["00:00Z,10,10,10,10", "01:00Z,10,10,10,10", "04:00Z,8,8,8,8"];
+    const path = pathOf(`${HEADER}\n${rows.map((row) => `2020-03-11T${row}`).join("\n")}`, "p.csv");
+    expect(path.gaps).to.deep.equal([{ line: 4, seconds: 7200 }]);
+    expect(path.steps).to.have.length(12);
+    expect(path.steps[8]).to.deep.equal({
+      time: 1583884800 + 4 * 3600 + 900,
+      seconds: 7200 + 900,
+      price: dollar(8),
+    });
+  });
+
+  it("falls 54 % within a day on the built-in path", function () {
+    const { start, steps } = builtInPath();
+    const all = [start, ...steps];
+    const high = all.reduce((best, step) => (step.price > best.price ? step : best));
+    const low = all.reduce((best, step) => (step.price < best.price ? step : best));
+    expect(Number(low.price) / Number(high.price)).to.be.closeTo(0.46, 0.001);
+    expect(low.time - high.time)
+      .to.be.greaterThan(0)
+      .and.at.most(86_400);
+    expect(builtInPath(10).steps).to.deep.equal(steps.slice(0, 10));
+  });
+});
+
+describe("drill: the book", function () {
+  const price = dollar(2000);
+  const ltv = ({ collateral, debt }: { collateral: bigint; debt: bigint }) =>
+    Number(debt) / 1e6 / ((Number(collateral) / 1e18) * 2000);
+
+  it("is the same for the same seed and another for another seed", function () {
+    expect(planPositions(50, 7, price)).to.deep.equal(planPositions(50, 7, price));
+    expect(planPositions(50, 7, price)).to.not.deep.equal(planPositions(50, 8, price));
+    expect(planPositions(80, 7, price).slice(0, 50)).to.deep.equal(planPositions(50, 7, price));
+  });
+
+  it("has many positions of little leverage and a few near the maximum", function () {
+    const ltvs = planPositions(2000, 1, price).map(ltv);
+    const within = (from: number, to: number) => ltvs.filter((x) => x >= from && x < to).length / ltvs.length;
+    expect(within(1 - 1 / 1.2 - 1e-4, 0.6)).to.be.closeTo(0.6, 0.04);
+    expect(within(0.6, 0.75)).to.be.closeTo(0.3, 0.04);
+    expect(within(0.75, 0.8151)).to.be.closeTo(0.1, 0.03);
+  });
+});
+
+describe("drill: the picture", function () {
+  const point = (time: number, price: number): Point => ({
+    time,
+    price,
+    debt: 1e6,
+    sold: 0,
+    seized: 0,
+    insurance: 0,
+    reserves: 0,
+    lenders: 0,
+    transactions: 0,
+  });
+
+  it("draws finite numbers only, even when nothing changes, and escapes its texts", function () {
+    for (const points of [[point(0, 5)], [point(0, 5), point(900, 5)], [point(0, 5), point(900, 4)]]) {
+      const svg = drawPicture({ title: "a < b", subtitle: "", figures: [], note: "", points });
+      expect(svg)
+        .to.match(/^<\?xml/)
+        .and.to.include("a &lt; b")
+        .and.to.not.match(/NaN|Infinity|undefined/);
+    }
+  });
+
+  it("names amounts in a readable unit", function () {
+    expect([0, 93.5, 4321, 45_600, 12_345_678].map((amount) => dollars(amount))).to.deep.equal([
+      "$0",
+      "$93.50",
+      "$4,321",
+      "$45.60k",
+      "$12.35M",
+    ]);
+  });
+});
