@@ -1,0 +1,296 @@
+/**
+ * One complete market on an in-process chain, deployed with ethers only: two test tokens, two feeds for each of the two
+ * sources, the real OracleAdapter, an AccessManager, and Liquidator, EmergencyBrake, InsuranceFund and Vault behind
+ * transparent proxies whose admins the AccessManager owns.
+ *
+ *     const connection = await network.create();
+ *     const market = await deployMarket(connection, { debtDecimals: 6, collateralPrice: 3_000_00000000n });
+ *     const alice = market.signer(1);
+ *     await market.fund(alice, { debt: 10n ** 12n });          // mints and approves vault, liquidator and fund
+ *     await market.vault.connect(alice).deposit(10n ** 12n, alice);
+ *     await market.setPrices(2_900_00000000n);                 // both sources; a new round now
+ *
+ * The first signer deploys and holds every role without delay: ADMIN, PAUSER, RESUMER, GOVERNOR. It owns no position.
+ * Prices are in USD with 8 decimals. The feeds of a source are `market.feeds.primary` and `market.feeds.second`, each
+ * { collateral, debt }, all SettableFeeds.
+ */
+import type { NetworkConnection } from "hardhat/types/network";
+import type { Signer } from "ethers";
+
+import type {
+  EmergencyBrake,
+  InsuranceFund,
+  Liquidator,
+  OracleAdapter,
+  SettableFeed,
+  TestToken,
+  Vault,
+} from "../../types/ethers-contracts/index.js";
+
+export const BPS = 10_000n;
+export const WAD = 10n ** 18n;
+export const MAX_UINT256 = 2n ** 256n - 1n;
+export const MIN_INT256 = -(2n ** 255n);
+/** `fromTick` of an order that skips nothing. */
+export const MAX_INT24 = 2n ** 23n - 1n;
+
+export const ROLE = { ADMIN: 0n, PAUSER: 1n, RESUMER: 2n, GOVERNOR: 3n } as const;
+export const LEVEL = { None: 0n, NoNewRisk: 1n, Grace: 2n, LiquidationsPaused: 3n } as const;
+export const STATE = { Dead: 0n, Single: 1n, Diverged: 2n, Fresh: 3n } as const;
+
+export interface Risk {
+  maxLtv: bigint;
+  liquidationThreshold: bigint;
+  target: bigint;
+  bonusMin: bigint;
+  bonusMax: bigint;
+  slope: bigint;
+}
+
+/** Millionths of a whole token. */
+export interface Caps {
+  debt: bigint;
+  collateral: bigint;
+  minDebt: bigint;
+}
+
+export interface MarketOptions {
+  collateralDecimals?: number;
+  debtDecimals?: number;
+  /** Decimals of a collateral unit inside the book; fewer than 18 for an astronomic supply. */
+  collateralUnitDecimals?: number;
+  spacing?: number;
+  /** USD, 8 decimals. */
+  collateralPrice?: bigint;
+  debtPrice?: bigint;
+  risk?: Partial<Risk>;
+  caps?: Partial<Caps>;
+  /** Percent. */
+  reserveFactor?: bigint;
+  /** Basis points. */
+  band?: bigint;
+  /** Seconds. */
+  maxAge?: bigint;
+}
+
+export interface SourceFeeds {
+  collateral: SettableFeed;
+  debt: SettableFeed;
+}
+
+export type TestMarket = Awaited<ReturnType<typeof deployMarket>>;
+
+export const DEFAULT_RISK: Risk = {
+  maxLtv: 8200n,
+  liquidationThreshold: 8600n,
+  target: 8300n,
+  bonusMin: 150n,
+  bonusMax: 800n,
+  slope: 5000n,
+};
+
+/** Practically none. */
+export const DEFAULT_CAPS: Caps = { debt: 2n ** 79n, collateral: 2n ** 79n, minDebt: 10_000_000n };
+
+export async function deployMarket(connection: NetworkConnection, options: MarketOptions = {}) {
+  const { ethers } = connection;
+  const signers = await ethers.getSigners();
+  /** The chain's funded accounts; 0 is the governor. */
+  const signer = (index: number) => {
+    const found = signers[index];
+    if (found === undefined) throw new Error(`The chain has ${signers.length} accounts, not ${index + 1}`);
+    return found;
+  };
+  const governor = signer(0);
+  const collateralDecimals = options.collateralDecimals ?? 18;
+  const debtDecimals = options.debtDecimals ?? 6;
+  const collateralPrice = options.collateralPrice ?? 3_000_00000000n;
+  const debtPrice = options.debtPrice ?? 1_00000000n;
+  const risk: Risk = { ...DEFAULT_RISK, ...options.risk };
+  const caps: Caps = { ...DEFAULT_CAPS, ...options.caps };
+  const maxAge = options.maxAge ?? 86_400n;
+
+  const collateral: TestToken = await ethers.deployContract("TestToken", [
+    "Collateral",
+    "COL",
+    collateralDecimals,
+  ]);
+  const debt: TestToken = await ethers.deployContract("TestToken", ["Debt", "DEBT", debtDecimals]);
+
+  const deploySource = async (name: string): Promise<SourceFeeds> => ({
+    collateral: await ethers.deployContract("SettableFeed", [8, `COL / USD ${name}`]),
+    debt: await ethers.deployContract("SettableFeed", [8, `DEBT / USD ${name}`]),
+  });
+  const feeds = { primary: await deploySource("primary"), second: await deploySource("second") };
+  const setSource = async (source: SourceFeeds, collateralUsd: bigint, debtUsd?: bigint) => {
+    await source.collateral.set(collateralUsd);
+    if (debtUsd !== undefined) await source.debt.set(debtUsd);
+  };
+  /** A new round of both sources; a debt price that is not given stays, with its old round. */
+  const setPrices = async (collateralUsd: bigint, debtUsd?: bigint) => {
+    await setSource(feeds.primary, collateralUsd, debtUsd);
+    await setSource(feeds.second, collateralUsd, debtUsd);
+  };
+  await setPrices(collateralPrice, debtPrice);
+
+  const feedConfig = async (feed: SettableFeed) => ({
+    feed: await feed.getAddress(),
+    maxAge,
+    minAnswer: 1n,
+    maxAnswer: 10n ** 30n,
+  });
+  const oracle: OracleAdapter = await ethers.deployContract("OracleAdapter", [
+    {
+      collateral: await collateral.getAddress(),
+      debt: await debt.getAddress(),
+      collateralFeed: await feedConfig(feeds.primary.collateral),
+      debtFeed: await feedConfig(feeds.primary.debt),
+      secondCollateralFeed: await feedConfig(feeds.second.collateral),
+      secondDebtFeed: await feedConfig(feeds.second.debt),
+      pool: ethers.ZeroAddress,
+      twapWindow: 0n,
+      blockTime: 0n,
+      band: options.band ?? 300n,
+      jumpLimit: 1000n,
+      jumpWidening: 500n,
+      jumpLimitMax: 4000n,
+    },
+  ]);
+  await oracle.update(); // a single source is believed only near a recorded Fresh price
+
+  const manager = await ethers.deployContract("AccessManager", [governor.address]);
+  const authority = await manager.getAddress();
+  for (const role of [ROLE.PAUSER, ROLE.RESUMER, ROLE.GOVERNOR]) {
+    await manager.grantRole(role, governor.address, 0);
+  }
+
+  /** `implementation` behind a proxy, initialised in the proxy's constructor. */
+  const behindProxy = async (implementation: { getAddress(): Promise<string> }, initialize: string) => {
+    const proxy = await ethers.deployContract("TransparentUpgradeableProxy", [
+      await implementation.getAddress(),
+      authority,
+      initialize,
+    ]);
+    return await proxy.getAddress();
+  };
+  const deployShared = async (name: "Liquidator" | "EmergencyBrake" | "InsuranceFund") => {
+    const implementation = await ethers.deployContract(name as "Liquidator");
+    return await behindProxy(
+      implementation,
+      implementation.interface.encodeFunctionData("initialize", [authority]),
+    );
+  };
+  const liquidator: Liquidator = await ethers.getContractAt("Liquidator", await deployShared("Liquidator"));
+  const brake: EmergencyBrake = await ethers.getContractAt(
+    "EmergencyBrake",
+    await deployShared("EmergencyBrake"),
+  );
+  const insurance: InsuranceFund = await ethers.getContractAt(
+    "InsuranceFund",
+    await deployShared("InsuranceFund"),
+  );
+
+  const library = async (name: string, libraries: Record<string, string> = {}) =>
+    await (await ethers.deployContract(name, [], { libraries })).getAddress();
+  const liquidation = await library("Liquidation");
+  const implementation = await ethers.deployContract(
+    "Vault",
+    [
+      {
+        name: "Breakwater COL/DEBT",
+        symbol: "bwDEBT",
+        collateral: await collateral.getAddress(),
+        debt: await debt.getAddress(),
+        spacing: options.spacing ?? 25,
+        collateralUnitDecimals: options.collateralUnitDecimals ?? 18,
+        liquidator: await liquidator.getAddress(),
+        brake: await brake.getAddress(),
+        insurance: await insurance.getAddress(),
+      },
+    ],
+    {
+      libraries: {
+        Lending: await library("Lending", { Liquidation: liquidation }),
+        Liquidation: liquidation,
+        Parameters: await library("Parameters"),
+        Positions: await library("Positions"),
+      },
+    },
+  );
+  const vault: Vault = await ethers.getContractAt(
+    "Vault",
+    await behindProxy(
+      implementation,
+      implementation.interface.encodeFunctionData("initialize", [
+        authority,
+        await oracle.getAddress(),
+        risk,
+        caps,
+        options.reserveFactor ?? 10n,
+      ]),
+    ),
+  );
+  const address = await vault.getAddress();
+
+  const restrict = async (target: { getAddress(): Promise<string> }, selectors: string[], role: bigint) =>
+    manager.setTargetFunctionRole(await target.getAddress(), selectors, role);
+  const selector =
+    (contract: { interface: { getFunction(name: string): { selector: string } | null } }) => (name: string) =>
+      contract.interface.getFunction(name)!.selector;
+  await restrict(
+    vault,
+    ["setRisk", "setCaps", "setReserveFactor", "setOracle"].map(selector(vault)),
+    ROLE.GOVERNOR,
+  );
+  await restrict(liquidator, ["list"].map(selector(liquidator)), ROLE.GOVERNOR);
+  await restrict(brake, ["list"].map(selector(brake)), ROLE.GOVERNOR);
+  await restrict(brake, ["pause", "pauseAll"].map(selector(brake)), ROLE.PAUSER);
+  await restrict(brake, ["resume"].map(selector(brake)), ROLE.RESUMER);
+  await restrict(insurance, ["withdraw"].map(selector(insurance)), ROLE.GOVERNOR);
+  await liquidator.list(address);
+  await brake.list(address);
+
+  /** Mints tokens to `account` and approves vault, liquidator and insurance fund without limit. */
+  const fund = async (account: Signer, amounts: { collateral?: bigint; debt?: bigint }) => {
+    for (const [token, amount] of [
+      [collateral, amounts.collateral ?? 0n],
+      [debt, amounts.debt ?? 0n],
+    ] as const) {
+      if (amount !== 0n) await token.mint(await account.getAddress(), amount);
+      for (const spender of [vault, liquidator, insurance]) {
+        await token.connect(account).approve(await spender.getAddress(), MAX_UINT256);
+      }
+    }
+  };
+
+  return {
+    connection,
+    signer,
+    governor,
+    manager,
+    collateral,
+    debt,
+    feeds,
+    oracle,
+    vault,
+    liquidator,
+    brake,
+    insurance,
+    /** What the market was made of. */
+    parameters: {
+      collateralDecimals,
+      debtDecimals,
+      collateralUnitDecimals: options.collateralUnitDecimals ?? 18,
+      spacing: options.spacing ?? 25,
+      collateralPrice,
+      debtPrice,
+      risk,
+      caps,
+      reserveFactor: options.reserveFactor ?? 10n,
+      maxAge,
+    },
+    setSource,
+    setPrices,
+    fund,
+  };
+}
