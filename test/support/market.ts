@@ -55,6 +55,8 @@ export interface Caps {
 }
 
 export interface MarketOptions {
+  /** FeeToken takes a fee on every transfer: a market must refuse it. */
+  collateralToken?: "TestToken" | "FeeToken";
   collateralDecimals?: number;
   debtDecimals?: number;
   /** Decimals of a collateral unit inside the book; fewer than 18 for an astronomic supply. */
@@ -110,7 +112,7 @@ export async function deployMarket(connection: NetworkConnection, options: Marke
   const caps: Caps = { ...DEFAULT_CAPS, ...options.caps };
   const maxAge = options.maxAge ?? 86_400n;
 
-  const collateral: TestToken = await ethers.deployContract("TestToken", [
+  const collateral: TestToken = await ethers.deployContract(options.collateralToken ?? "TestToken", [
     "Collateral",
     "COL",
     collateralDecimals,

@@ -1,0 +1,695 @@
+import { expect } from "chai";
+import { network } from "hardhat";
+import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
+
+import {
+  deployMarket,
+  LEVEL,
+  MAX_INT24,
+  MAX_UINT256,
+  MIN_INT256,
+  STATE,
+  type TestMarket,
+} from "./support/market.ts";
+
+const connection = await network.create();
+const { ethers, networkHelpers } = connection;
+
+const ETH = 10n ** 18n;
+const USDC = 10n ** 6n;
+const USD = 10n ** 8n;
+
+describe("Vault", () => {
+  let m: TestMarket;
+  let lender: HardhatEthersSigner;
+  let alice: HardhatEthersSigner;
+  let bob: HardhatEthersSigner;
+  let keeper: HardhatEthersSigner;
+
+  /** WETH/USDC at 2,000 with ten million to borrow. */
+  async function fixture() {
+    const market = await deployMarket(connection, { collateralPrice: 2_000n * USD });
+    const [, ...accounts] = await ethers.getSigners();
+    for (const account of accounts.slice(0, 4)) {
+      await market.fund(account, { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
+    }
+    await market.vault.connect(accounts[0]).deposit(10_000_000n * USDC, accounts[0]!);
+    return { market, accounts };
+  }
+
+  beforeEach(async () => {
+    const { market, accounts } = await networkHelpers.loadFixture(fixture);
+    m = market;
+    [lender, alice, bob, keeper] = accounts as [
+      HardhatEthersSigner,
+      HardhatEthersSigner,
+      HardhatEthersSigner,
+      HardhatEthersSigner,
+    ];
+  });
+
+  const adjust = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n, owner = who) =>
+    m.vault.connect(who).adjust(owner, sub, collateral, debt, who, "0x");
+  const liquidate = async (maxRepay = 10_000_000n * USDC, more: Record<string, unknown> = {}) =>
+    m.liquidator.connect(keeper).liquidate(
+      {
+        market: await m.vault.getAddress(),
+        maxRepay,
+        minCollateral: 0n,
+        fromTick: MAX_INT24,
+        maxTicks: 0n,
+        buyPot: true,
+        deadline: 2n ** 40n,
+        receiver: keeper.address,
+        ...more,
+      },
+      "0x",
+    );
+  const pause = async (level: bigint, seconds: bigint) =>
+    m.brake.pause(await m.vault.getAddress(), level, seconds, ethers.encodeBytes32String("test"));
+  /** Both sources are stale from now on. */
+  const kill = async () => networkHelpers.time.increase(90_000);
+
+  describe("adjust", () => {
+    it("opens, tops up, repays, withdraws and closes; what comes back is what went in, but for the interest", async () => {
+      await adjust(alice, ETH, 1_500n * USDC);
+      await adjust(alice, ETH / 2n, 0n);
+      await adjust(alice, 0n, -500n * USDC);
+      await adjust(alice, -ETH / 4n, 0n);
+      await adjust(alice, MIN_INT256, MIN_INT256);
+      // each change may leave one unit behind: rounding favours solvency
+      expect(await m.collateral.balanceOf(alice)).to.be.within(10_000n * ETH - 5n, 10_000n * ETH);
+      const paid = 20_000_000n * USDC - (await m.debt.balanceOf(alice));
+      expect(paid).to.be.within(1n, 1_000n);
+      expect(await m.collateral.balanceOf(m.vault)).to.be.at.most(5n);
+    });
+
+    it("keeps sub-accounts apart", async () => {
+      await adjust(alice, ETH, 1_000n * USDC, 0n);
+      await adjust(alice, ETH, 0n, 1n);
+      await adjust(alice, MIN_INT256, 0n, 1n);
+      await expect(adjust(alice, MIN_INT256, 0n, 0n)).to.be.revertedWithCustomError(
+        m.vault,
+        "DebtWithoutCollateral",
+      );
+    });
+
+    it("repays what is owed when asked for more, for anyone", async () => {
+      await adjust(alice, ETH, 1_000n * USDC);
+      await expect(adjust(bob, 0n, -5_000n * USDC, 0n, alice)).to.changeTokenBalances(
+        ethers,
+        m.debt,
+        [bob, m.vault],
+        [-1_000_000_001n, 1_000_000_001n],
+      );
+      await adjust(alice, MIN_INT256, 0n);
+    });
+
+    it("gives a borrower's contract the tokens before it pays, and counts what is receivable meanwhile", async () => {
+      const caller = await ethers.deployContract("CallbackCaller");
+      const before = await m.vault.totalAssets();
+      const mint = m.collateral.interface.encodeFunctionData("mint", [await caller.getAddress(), ETH]);
+      const approve = m.collateral.interface.encodeFunctionData("approve", [await m.vault.getAddress(), ETH]);
+      const token = await m.collateral.getAddress();
+      await caller.adjust(m.vault, 0n, ETH, 1_000n * USDC, [
+        { target: token, data: mint },
+        { target: token, data: approve },
+      ]);
+      expect(await m.debt.balanceOf(caller)).to.equal(1_000n * USDC);
+      expect(await caller.seenTotalAssets()).to.be.within(before, before + 1n);
+    });
+
+    it("reverts when a callback re-enters, in every entry, and nothing is lost", async () => {
+      const caller = await ethers.deployContract("CallbackCaller");
+      const self = await caller.getAddress();
+      await m.collateral.mint(self, ETH);
+      const i = m.vault.interface;
+      const target = await m.vault.getAddress();
+      const entries = [
+        i.encodeFunctionData("adjust", [self, 0n, 1n, 0n, self, "0x"]),
+        i.encodeFunctionData("withdrawSurplus", [self, 0n, 1n, self]),
+        i.encodeFunctionData("deposit", [1n, self]),
+        i.encodeFunctionData("mint", [1n, self]),
+        i.encodeFunctionData("withdraw", [1n, self, self]),
+        i.encodeFunctionData("redeem", [1n, self, self]),
+        i.encodeFunctionData("transferPosition", [self, 0n, self, 1n]),
+        i.encodeFunctionData("collectReserves", []),
+        i.encodeFunctionData("accrueInterest", []),
+      ];
+      for (const data of entries) {
+        await expect(
+          caller.adjust(m.vault, 0n, ETH, 1_000n * USDC, [{ target, data }]),
+        ).to.be.revertedWithCustomError(m.vault, "ReentrancyGuardReentrantCall");
+      }
+      expect(await m.debt.balanceOf(caller)).to.equal(0n);
+    });
+
+    it("refuses zero and dust, with nothing changed", async () => {
+      await expect(adjust(alice, 0n, 0n)).to.be.revertedWithCustomError(m.vault, "ZeroAmount");
+      const small = await deployMarket(connection, { collateralDecimals: 24, collateralPrice: 2_000n * USD });
+      await small.fund(alice, { collateral: 10n ** 24n });
+      await expect(
+        small.vault.connect(alice).adjust(alice, 0n, 999_999n, 0n, alice, "0x"),
+      ).to.be.revertedWithCustomError(small.vault, "ZeroAmount");
+    });
+
+    it("refuses a debt below the minimum, but lets a repayment leave one", async () => {
+      await expect(adjust(alice, ETH, 9n * USDC))
+        .to.be.revertedWithCustomError(m.vault, "DebtTooSmall")
+        .withArgs((debt: bigint) => debt >= 9n * ETH && debt <= 9n * ETH + 1n, 10n * ETH);
+      await adjust(alice, ETH, 100n * USDC);
+      await adjust(alice, 0n, -99n * USDC);
+    });
+
+    it("refuses more than the caps, but lets a top-up through", async () => {
+      await m.vault.setCaps({ debt: 1_000_000_000n, collateral: 2_000_000n, minDebt: 0n });
+      await expect(adjust(alice, ETH, 1_001n * USDC)).to.be.revertedWithCustomError(
+        m.vault,
+        "DebtCapExceeded",
+      );
+      await expect(adjust(alice, 3n * ETH, 100n * USDC))
+        .to.be.revertedWithCustomError(m.vault, "CollateralCapExceeded")
+        .withArgs(3n * ETH, 2n * ETH);
+      await adjust(alice, ETH, 900n * USDC);
+      await adjust(alice, 5n * ETH, 0n);
+      await adjust(alice, 0n, -100n * USDC);
+    });
+
+    it("refuses an LTV above the maximum and says both", async () => {
+      await expect(adjust(alice, ETH, 1_641n * USDC))
+        .to.be.revertedWithCustomError(m.vault, "LtvTooHigh")
+        .withArgs((ltv: bigint) => ltv > (82n * ETH) / 100n && ltv < (83n * ETH) / 100n, (82n * ETH) / 100n);
+    });
+
+    it("refuses more than the market's cash, the balance, or the position", async () => {
+      await expect(adjust(alice, 9_000n * ETH, 10_000_001n * USDC))
+        .to.be.revertedWithCustomError(m.vault, "InsufficientCash")
+        .withArgs(10_000_001n * USDC, 10_000_000n * USDC);
+      await expect(adjust(alice, 10_001n * ETH, 0n)).to.be.revertedWithCustomError(
+        m.collateral,
+        "ERC20InsufficientBalance",
+      );
+      await adjust(alice, ETH, 0n);
+      await expect(adjust(alice, -2n * ETH, 0n))
+        .to.be.revertedWithCustomError(m.vault, "InsufficientCollateral")
+        .withArgs(2n * ETH, ETH);
+      await expect(adjust(alice, 2n ** 200n, 0n))
+        .to.be.revertedWithCustomError(m.vault, "AmountTooLarge")
+        .withArgs(2n ** 200n, 2n ** 128n - 1n);
+      await expect(adjust(alice, 0n, 2n ** 200n)).to.be.revertedWithCustomError(m.vault, "AmountTooLarge");
+    });
+
+    it("refuses a stranger who borrows or withdraws", async () => {
+      await adjust(alice, ETH, 1_000n * USDC);
+      for (const [c, d] of [
+        [-1n, 0n],
+        [0n, 1n],
+        [MIN_INT256, MIN_INT256],
+      ] as const) {
+        await expect(adjust(bob, c, d, 0n, alice))
+          .to.be.revertedWithCustomError(m.vault, "NotAuthorized")
+          .withArgs(bob.address, alice.address);
+      }
+    });
+
+    it("takes no new risk on a price that is not Fresh, but lets everybody reduce and leave", async () => {
+      await adjust(alice, 10n * ETH, 10_000n * USDC);
+      await adjust(bob, 10n * ETH, 10_000n * USDC);
+      await m.setSource(m.feeds.primary, 2_100n * USD);
+      await m.setSource(m.feeds.second, 1_900n * USD);
+      expect((await m.oracle.read()).state).to.equal(STATE.Diverged);
+      await expect(adjust(alice, 0n, USDC))
+        .to.be.revertedWithCustomError(m.vault, "PriceNotFresh")
+        .withArgs(STATE.Diverged);
+      await kill();
+      expect((await m.oracle.read()).state).to.equal(STATE.Dead);
+      await expect(adjust(alice, -ETH, 0n))
+        .to.be.revertedWithCustomError(m.vault, "PriceNotFresh")
+        .withArgs(STATE.Dead);
+      await adjust(alice, ETH, 0n);
+      await adjust(alice, 0n, -1_000n * USDC);
+      await adjust(alice, -2n * ETH, -3_000n * USDC); // unwinding that lowers the tick
+      await adjust(alice, MIN_INT256, MIN_INT256);
+      await adjust(bob, MIN_INT256, MIN_INT256);
+    });
+
+    it("takes no new risk under any level of the brake, but lets everybody reduce and leave", async () => {
+      for (const level of [LEVEL.NoNewRisk, LEVEL.LiquidationsPaused]) {
+        await adjust(alice, 10n * ETH, 10_000n * USDC);
+        await pause(level, 600n);
+        await expect(adjust(alice, 0n, USDC))
+          .to.be.revertedWithCustomError(m.vault, "NewRiskPaused")
+          .withArgs(level);
+        await adjust(alice, ETH, -1_000n * USDC);
+        await adjust(alice, MIN_INT256, MIN_INT256);
+        await networkHelpers.time.increase(601);
+        if (level === LEVEL.LiquidationsPaused) {
+          await expect(adjust(alice, ETH, 100n * USDC))
+            .to.be.revertedWithCustomError(m.vault, "NewRiskPaused")
+            .withArgs(LEVEL.Grace);
+          await networkHelpers.time.increase(600);
+        }
+      }
+      await adjust(alice, ETH, 100n * USDC);
+    });
+
+    it("withdraws surplus on a dead price, while paused, and no more than there is", async () => {
+      await adjust(alice, 10n * ETH, 0n);
+      await adjust(alice, 0n, 10_003n * USDC);
+      await pause(LEVEL.LiquidationsPaused, 600n);
+      await kill();
+      await expect(m.vault.connect(bob).withdrawSurplus(alice, 0n, 1n, bob)).to.be.revertedWithCustomError(
+        m.vault,
+        "NotAuthorized",
+      );
+      const surplus = await m.vault.connect(alice).withdrawSurplus.staticCall(alice, 0n, MAX_UINT256, alice);
+      expect(surplus).to.be.within(1n, (10n * ETH) / 390n); // at most one step of 0.25 %
+      await expect(m.vault.connect(alice).withdrawSurplus(alice, 0n, surplus + 1n, alice))
+        .to.be.revertedWithCustomError(m.vault, "InsufficientSurplus")
+        .withArgs(surplus + 1n, surplus);
+      await m.vault.connect(alice).withdrawSurplus(alice, 0n, surplus, alice);
+      await expect(
+        m.vault.connect(alice).withdrawSurplus(alice, 0n, MAX_UINT256, alice),
+      ).to.be.revertedWithCustomError(m.vault, "ZeroAmount");
+    });
+
+    it("does not let a stranger's top-up turn surplus into margin", async () => {
+      await adjust(alice, 10n * ETH, 10_003n * USDC);
+      const surplus = () => m.vault.connect(alice).withdrawSurplus.staticCall(alice, 0n, MAX_UINT256, alice);
+      const before = await surplus();
+      await adjust(bob, 1n, 0n, 0n, alice);
+      expect(await surplus()).to.be.at.least(before);
+    });
+  });
+
+  describe("operators", () => {
+    const types = {
+      SetOperator: [
+        { name: "owner", type: "address" },
+        { name: "operator", type: "address" },
+        { name: "approved", type: "bool" },
+        { name: "nonce", type: "uint256" },
+        { name: "deadline", type: "uint256" },
+      ],
+    };
+    const domain = async () => ({
+      name: "Breakwater",
+      version: "1",
+      chainId: 31337n,
+      verifyingContract: await m.vault.getAddress(),
+    });
+
+    it("act for the owner until they are dismissed", async () => {
+      await m.vault.connect(alice).setOperator(bob, true);
+      await adjust(bob, ETH, 1_000n * USDC, 7n, alice);
+      await m.vault.connect(alice).setOperator(bob, false);
+      await expect(adjust(bob, 0n, USDC, 7n, alice)).to.be.revertedWithCustomError(m.vault, "NotAuthorized");
+    });
+
+    it("are authorised by signature, once, before the deadline", async () => {
+      const deadline = BigInt(await networkHelpers.time.latest()) + 1_000n;
+      const message = { owner: alice.address, operator: bob.address, approved: true, nonce: 0n, deadline };
+      const signature = await alice.signTypedData(await domain(), types, message);
+      await expect(
+        m.vault.setOperatorBySignature(
+          alice,
+          bob,
+          true,
+          deadline,
+          await bob.signTypedData(await domain(), types, message),
+        ),
+      )
+        .to.be.revertedWithCustomError(m.vault, "InvalidSignature")
+        .withArgs(alice.address);
+      await m.vault.setOperatorBySignature(alice, bob, true, deadline, signature);
+      expect(await m.vault.isOperator(alice, bob)).to.equal(true);
+      await expect(
+        m.vault.setOperatorBySignature(alice, bob, true, deadline, signature),
+      ).to.be.revertedWithCustomError(m.vault, "InvalidSignature");
+      await networkHelpers.time.increase(1_001);
+      await expect(m.vault.setOperatorBySignature(alice, bob, true, deadline, signature))
+        .to.be.revertedWithCustomError(m.vault, "SignatureExpired")
+        .withArgs(deadline);
+    });
+  });
+
+  describe("transfer of positions", () => {
+    it("needs the receiver, and the owner's offer", async () => {
+      await adjust(alice, ETH, 1_000n * USDC);
+      await expect(m.vault.connect(alice).transferPosition(alice, 0n, bob, 0n))
+        .to.be.revertedWithCustomError(m.vault, "NotAuthorized")
+        .withArgs(alice.address, bob.address);
+      await expect(m.vault.connect(bob).transferPosition(alice, 0n, bob, 0n))
+        .to.be.revertedWithCustomError(m.vault, "NotOffered")
+        .withArgs(alice.address, 0n, bob.address);
+      await m.vault.connect(alice).offerPosition(alice, 0n, bob);
+      await m.vault.connect(bob).transferPosition(alice, 0n, bob, 3n);
+      await expect(adjust(alice, MIN_INT256, 0n)).to.changeTokenBalance(ethers, m.collateral, alice, 0n);
+      await adjust(bob, MIN_INT256, MIN_INT256, 3n);
+      await expect(m.vault.connect(bob).transferPosition(alice, 0n, bob, 4n)).to.be.revertedWithCustomError(
+        m.vault,
+        "NotOffered",
+      );
+    });
+
+    it("never overwrites a position, and moves between one's own sub-accounts", async () => {
+      await adjust(alice, ETH, 1_000n * USDC, 0n);
+      await adjust(alice, ETH, 0n, 1n);
+      await expect(m.vault.connect(alice).transferPosition(alice, 0n, alice, 1n))
+        .to.be.revertedWithCustomError(m.vault, "PositionNotEmpty")
+        .withArgs(alice.address, 1n);
+      await expect(
+        m.vault.connect(alice).transferPosition(alice, 0n, alice, 0n),
+      ).to.be.revertedWithCustomError(m.vault, "PositionNotEmpty");
+      await m.vault.connect(alice).transferPosition(alice, 0n, alice, 2n);
+      await adjust(alice, MIN_INT256, MIN_INT256, 2n);
+    });
+  });
+
+  describe("lenders", () => {
+    it("get what previews say, and interest", async () => {
+      await adjust(alice, 1_000n * ETH, 1_500_000n * USDC);
+      await networkHelpers.time.increase(86_000);
+      const shares = await m.vault.previewDeposit.staticCall(1_000n * USDC);
+      await m.vault.connect(bob).deposit(1_000n * USDC, bob);
+      // a second passes between the preview and the block
+      expect(await m.vault.balanceOf(bob)).to.be.within(shares - 2n, shares);
+      expect(await m.vault.totalAssets()).to.be.greaterThan(10_001_000n * USDC);
+      const max = await m.vault.maxRedeem(bob);
+      await m.vault.connect(bob).redeem(max, bob, bob);
+      expect(await m.vault.balanceOf(bob)).to.equal(0n);
+    });
+
+    it("refuses zero, and more than the cash", async () => {
+      await expect(m.vault.connect(bob).deposit(0n, bob)).to.be.revertedWithCustomError(
+        m.vault,
+        "ZeroAmount",
+      );
+      await expect(m.vault.connect(bob).mint(0n, bob)).to.be.revertedWithCustomError(m.vault, "ZeroAmount");
+      await adjust(alice, 9_000n * ETH, 9_000_000n * USDC);
+      await expect(m.vault.connect(lender).withdraw(1_000_001n * USDC, lender, lender))
+        .to.be.revertedWithCustomError(m.vault, "InsufficientCash")
+        .withArgs(1_000_001n * USDC, 1_000_000n * USDC);
+      expect(await m.vault.maxWithdraw(lender)).to.equal(1_000_000n * USDC);
+      await m.vault.connect(lender).withdraw(1_000_000n * USDC, lender, lender);
+      expect(await m.vault.maxWithdraw(lender)).to.equal(0n);
+    });
+
+    it("cannot be robbed by a donation", async () => {
+      const before = await m.vault.totalAssets();
+      await m.debt.mint(m.vault, 10n ** 12n);
+      expect(await m.vault.totalAssets()).to.equal(before);
+    });
+
+    it("wait while an insolvent tick cannot be seized, and the views say so", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_600n * USD);
+      const shares = await m.vault.balanceOf(lender);
+      // Fresh: the tick is seized on the way, and the loss is in the price
+      expect(await m.vault.maxWithdraw(lender)).to.equal(9_998_400n * USDC); // all the cash
+      const worth = await m.vault.previewRedeem(shares / 2n);
+      expect(worth).to.be.lessThan(5_000_000n * USDC);
+      await pause(LEVEL.LiquidationsPaused, 600n);
+      for (const max of ["maxDeposit", "maxMint", "maxWithdraw", "maxRedeem"] as const) {
+        expect(await m.vault[max](lender), max).to.equal(0n);
+      }
+      await expect(m.vault.previewRedeem(1n)).to.be.revertedWithCustomError(m.vault, "LendersWait");
+      await expect(m.vault.connect(lender).redeem(1n, lender, lender))
+        .to.be.revertedWithCustomError(m.vault, "LendersWait")
+        .withArgs(STATE.Fresh, LEVEL.LiquidationsPaused);
+      await networkHelpers.time.increase(1_201);
+      await m.setPrices(1_600n * USD);
+      await expect(m.vault.connect(lender).redeem(shares / 2n, lender, lender)).to.emit(m.vault, "Liquidate");
+    });
+
+    it("wait while a tick is insolvent at the lower price only", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setSource(m.feeds.primary, 1_610n * USD);
+      await m.setSource(m.feeds.second, 1_640n * USD);
+      expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
+      await expect(m.vault.connect(lender).deposit(USDC, lender)).to.be.revertedWithCustomError(
+        m.vault,
+        "LendersWait",
+      );
+    });
+
+    it("wait on a dead price, unless nothing is owed", async () => {
+      await adjust(alice, ETH, 1_000n * USDC);
+      await kill();
+      await expect(m.vault.connect(lender).deposit(USDC, lender))
+        .to.be.revertedWithCustomError(m.vault, "LendersWait")
+        .withArgs(STATE.Dead, LEVEL.None);
+      await adjust(alice, MIN_INT256, MIN_INT256);
+      await m.vault.connect(lender).redeem(await m.vault.balanceOf(lender), lender, lender);
+    });
+
+    it("ask for the seizure of many insolvent ticks first", async () => {
+      for (let i = 0n; i < 65n; i++) await adjust(alice, ETH, (1_000n + i * 6n) * USDC, i);
+      await m.setPrices(900n * USD);
+      await expect(m.vault.connect(lender).deposit(USDC, lender))
+        .to.be.revertedWithCustomError(m.vault, "SeizeFirst")
+        .withArgs(64n);
+      await m.liquidator.seize(m.vault, 40n);
+      await m.vault.connect(lender).deposit(USDC, lender);
+    });
+  });
+
+  describe("liquidation", () => {
+    it("brings a tick to the target for the bonus, and says the numbers when there is nothing to do", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await expect(liquidate())
+        .to.be.revertedWithCustomError(m.vault, "NothingToLiquidate")
+        .withArgs(
+          (top: bigint) => top > 0n,
+          (trigger: bigint) => trigger > 0n,
+          10_000_000n * USDC,
+          0n,
+        );
+      await m.setPrices(1_850n * USD);
+      await liquidate();
+      await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
+      await adjust(alice, 0n, 1n).catch((error: Error) => expect(error.message).to.contain("LtvTooHigh"));
+    });
+
+    it("stops where the budget ends, on a whole tick", async () => {
+      await adjust(alice, 10n * ETH, 16_000n * USDC);
+      await m.setPrices(1_820n * USD);
+      const paid = m.debt.balanceOf(keeper);
+      await liquidate(500n * USDC);
+      const spent = (await paid) - (await m.debt.balanceOf(keeper));
+      expect(spent).to.be.within(1n, 500n * USDC);
+      await expect(liquidate(1n)).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
+    });
+
+    it("refuses a late order, too little collateral, an unknown market, and whoever is not the Liquidator", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_850n * USD);
+      await expect(liquidate(10_000n * USDC, { deadline: 1n }))
+        .to.be.revertedWithCustomError(m.liquidator, "DeadlineExpired")
+        .withArgs(1n, (now: bigint) => now > 1n);
+      await expect(liquidate(10_000n * USDC, { minCollateral: ETH }))
+        .to.be.revertedWithCustomError(m.liquidator, "TooLittleCollateral")
+        .withArgs((seized: bigint) => seized < ETH, ETH);
+      await expect(liquidate(10_000n * USDC, { market: bob.address }))
+        .to.be.revertedWithCustomError(m.liquidator, "UnknownMarket")
+        .withArgs(bob.address);
+      const request = {
+        caller: bob.address,
+        receiver: bob.address,
+        maxRepay: 1n,
+        fromTick: 0n,
+        maxTicks: 0n,
+        buyPot: false,
+        seizeOnly: false,
+      };
+      await expect(m.vault.connect(bob).liquidate(request, "0x")).to.be.revertedWithCustomError(
+        m.vault,
+        "NotAuthorized",
+      );
+      await expect(m.liquidator.connect(bob).payLiquidation(1n, 1n, "0x")).to.be.revertedWithCustomError(
+        m.liquidator,
+        "UnexpectedCallback",
+      );
+    });
+
+    it("gives the collateral before the payment, and undoes all of it without one", async () => {
+      const caller = await ethers.deployContract("CallbackCaller");
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_850n * USD);
+      const order = {
+        market: await m.vault.getAddress(),
+        maxRepay: 10_000n * USDC,
+        minCollateral: 0n,
+        fromTick: MAX_INT24,
+        maxTicks: 0n,
+        buyPot: false,
+        deadline: 2n ** 40n,
+        receiver: await caller.getAddress(),
+      };
+      await expect(caller.liquidate(m.liquidator, order, [])).to.be.revertedWithCustomError(
+        m.debt,
+        "ERC20InsufficientAllowance",
+      );
+      const token = await m.debt.getAddress();
+      const mint = m.debt.interface.encodeFunctionData("mint", [await caller.getAddress(), 1_000n * USDC]);
+      const approve = m.debt.interface.encodeFunctionData("approve", [
+        await m.liquidator.getAddress(),
+        MAX_UINT256,
+      ]);
+      await caller.liquidate(m.liquidator, order, [
+        { target: token, data: mint },
+        { target: token, data: approve },
+      ]);
+      expect(await m.collateral.balanceOf(caller)).to.be.greaterThan(0n);
+    });
+
+    it("waits for the brake and a price", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_850n * USD);
+      await pause(LEVEL.LiquidationsPaused, 600n);
+      await expect(liquidate())
+        .to.be.revertedWithCustomError(m.vault, "LiquidationsPaused")
+        .withArgs(LEVEL.LiquidationsPaused, (until: bigint) => until > 0n);
+      await networkHelpers.time.increase(601);
+      await expect(liquidate())
+        .to.be.revertedWithCustomError(m.vault, "LiquidationsPaused")
+        .withArgs(LEVEL.Grace, (until: bigint) => until > 0n);
+      await kill();
+      await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "PriceDead");
+      await m.setPrices(1_850n * USD, USD);
+      await liquidate();
+    });
+
+    it("touches nobody whose LTV is below the threshold at the better price", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setSource(m.feeds.primary, 1_850n * USD);
+      await m.setSource(m.feeds.second, 1_880n * USD); // 1,600 / 1,880 = 85.1 %
+      await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
+    });
+  });
+
+  describe("losses", () => {
+    it("are paid by insurance first, then reserves, then lenders, and the sale leaves the share price alone", async () => {
+      await m.insurance.connect(bob).deposit(m.vault, 20n * USDC);
+      await adjust(alice, ETH, 1_600n * USDC);
+      await networkHelpers.time.increase(80_000);
+      await m.setPrices(1_500n * USD, USD);
+      const marked = await m.vault.totalAssets();
+      await m.liquidator.seize(m.vault, 0n);
+      expect(await m.vault.totalAssets()).to.be.within(marked - 1n, marked + 1n);
+      expect(await m.vault.potDebt()).to.be.greaterThan(1_600n * ETH);
+      await expect(m.insurance.withdraw(m.vault, bob, 1n)).to.be.revertedWithCustomError(
+        m.insurance,
+        "PotOpen",
+      );
+      const tx = await liquidate();
+      const receipt = await tx.wait();
+      const log = receipt!.logs
+        .map((l) => m.vault.interface.parseLog(l))
+        .find((l) => l?.name === "Liquidate");
+      const report = log!.args.report as { insurancePaid: bigint; reservesPaid: bigint; lendersLoss: bigint };
+      expect(report.insurancePaid).to.equal(20n * USDC);
+      expect(report.lendersLoss).to.be.greaterThan(50n * USDC);
+      expect(await m.vault.potDebt()).to.equal(0n);
+      expect(await m.vault.totalAssets()).to.be.within(marked - 2n, marked + 2n);
+    });
+
+    it("cannot be escaped: deposit, buy the pot, withdraw gains nothing", async () => {
+      await m.insurance.connect(bob).deposit(m.vault, 500n * USDC);
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_500n * USD);
+      await m.liquidator.seize(m.vault, 0n);
+      const before = await m.debt.balanceOf(keeper);
+      await m.vault.connect(keeper).deposit(1_000_000n * USDC, keeper);
+      await liquidate();
+      await m.vault.connect(keeper).redeem(await m.vault.balanceOf(keeper), keeper, keeper);
+      const paid = before - (await m.debt.balanceOf(keeper));
+      // one ether at 1,500 less the least bonus of 1.5 %, and a few seconds more of discount
+      expect(paid).to.be.within(1_470n * USDC, 1_480n * USDC);
+    });
+
+    it("sends reserves to the fund, not while the pot is open", async () => {
+      await adjust(alice, 9_000n * ETH, 9_000_000n * USDC);
+      await networkHelpers.time.increase(86_000);
+      await m.vault.collectReserves();
+      expect(await m.insurance.balanceOf(m.vault)).to.be.greaterThan(0n);
+      await expect(m.insurance.connect(bob).withdraw(m.vault, bob, 1n)).to.be.revertedWithCustomError(
+        m.insurance,
+        "AccessManagedUnauthorized",
+      );
+      const available = await m.insurance.balanceOf(m.vault);
+      await expect(m.insurance.withdraw(m.vault, bob, available + 1n))
+        .to.be.revertedWithCustomError(m.insurance, "InsufficientInsurance")
+        .withArgs(await m.vault.getAddress(), available + 1n, available);
+      await m.insurance.withdraw(m.vault, bob, available);
+    });
+  });
+
+  describe("listing and parameters", () => {
+    it("refuses decimals outside 6 to 24, one token twice, and too fine a grid", async () => {
+      await expect(deployMarket(connection, { collateralDecimals: 5 })).to.be.rejectedWith(
+        "UnsupportedDecimals",
+      );
+      await expect(deployMarket(connection, { debtDecimals: 25 })).to.be.rejectedWith("UnsupportedDecimals");
+      await expect(deployMarket(connection, { spacing: 3 })).to.be.rejectedWith("SpacingTooSmall");
+    });
+
+    it("names the rule that a parameter breaks", async () => {
+      const risk = { ...m.parameters.risk };
+      for (const [change, rule] of [
+        [{ maxLtv: 8600n }, "maxLtv < liquidationThreshold"],
+        [{ target: 8590n }, "0 < target * (1 + step) <= liquidationThreshold"],
+        [{ bonusMin: 0n }, "0 < bonusMin <= bonusMax"],
+        [{ bonusMax: 2_100n }, "target * (1 + bonusMax) < 1"],
+        [
+          { liquidationThreshold: 9_500n },
+          "liquidationThreshold * (1 + band) * (1 + bonusMin) * (1 + step)^8 < 1",
+        ],
+        [{ bonusMin: 99n }, "step <= bonusMin / 4"],
+        [{ maxLtv: 8_550n }, "step <= (liquidationThreshold - maxLtv) / 4"],
+      ] as const) {
+        await expect(m.vault.setRisk({ ...risk, ...change }))
+          .to.be.revertedWithCustomError(m.vault, "InvalidRisk")
+          .withArgs(rule);
+      }
+      await expect(m.vault.setRisk({ ...risk, liquidationThreshold: 8_599n }))
+        .to.be.revertedWithCustomError(m.vault, "ThresholdWouldFall")
+        .withArgs(8_600n, 8_599n);
+      await expect(m.vault.setReserveFactor(51n))
+        .to.be.revertedWithCustomError(m.vault, "InvalidReserveFactor")
+        .withArgs(51n, 50n);
+      await m.vault.setRisk({ ...risk, liquidationThreshold: 8_650n });
+      for (const call of [
+        m.vault.connect(bob).setRisk(risk),
+        m.vault.connect(bob).setCaps({ debt: 0n, collateral: 0n, minDebt: 0n }),
+        m.vault.connect(bob).setReserveFactor(1n),
+        m.vault.connect(bob).setOracle(bob),
+      ]) {
+        await expect(call).to.be.revertedWithCustomError(m.vault, "AccessManagedUnauthorized");
+      }
+      await expect(m.vault.connect(bob).setBrake(1n, 1n, 1n)).to.be.revertedWithCustomError(
+        m.vault,
+        "NotAuthorized",
+      );
+    });
+
+    it("swaps the oracle only for one that agrees", async () => {
+      const other = await deployMarket(connection, { collateralPrice: 3_000n * USD });
+      await expect(m.vault.setOracle(other.oracle)).to.be.revertedWithCustomError(m.vault, "OracleMismatch");
+      const same = await deployMarket(connection, { collateralPrice: 2_000n * USD });
+      await m.vault.setOracle(same.oracle);
+    });
+
+    it("refuses a token that takes a fee, and leaves nothing behind", async () => {
+      const fee = await deployMarket(connection, {
+        collateralPrice: 2_000n * USD,
+        collateralToken: "FeeToken",
+      });
+      await fee.fund(alice, { collateral: 10n * ETH });
+      await expect(fee.vault.connect(alice).adjust(alice, 0n, ETH, 0n, alice, "0x"))
+        .to.be.revertedWithCustomError(fee.vault, "TransferMismatch")
+        .withArgs(await fee.collateral.getAddress(), ETH, (ETH * 99n) / 100n);
+      expect(await fee.collateral.balanceOf(alice)).to.equal(10n * ETH);
+    });
+  });
+});
