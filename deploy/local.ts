@@ -1,0 +1,161 @@
+// The system on a throwaway chain, as typed contracts: for `npm start`, the drill and the tests.
+import type { HardhatEthers, HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
+import type { NetworkConnection } from "hardhat/types/network";
+
+import {
+  AccessManager__factory,
+  EmergencyBrake__factory,
+  InsuranceFund__factory,
+  IOracleAdapter__factory,
+  Liquidator__factory,
+  NonfungiblePositionManager__factory,
+  QuoterV2__factory,
+  Safe__factory,
+  SettableFeed__factory,
+  SwapRouter__factory,
+  TestToken__factory,
+  UniswapV3Factory__factory,
+  UniswapV3Pool__factory,
+  Vault__factory,
+} from "../sdk/src/types/index.ts";
+import { type Deployment, deployBreakwater } from "./deploy.ts";
+import { entry, type Parameters, parseAmount, readParameters } from "./parameters.ts";
+
+/**
+ * What each of Hardhat's accounts does, by index: 0 deploys and keeps no role, 1–3 own the pauser Safe (two sign), 4–8
+ * the governor Safe (three sign). From 9 on they are free: `others`.
+ */
+export interface LocalSigners {
+  deployer: HardhatEthersSigner;
+  pausers: HardhatEthersSigner[];
+  governors: HardhatEthersSigner[];
+  others: HardhatEthersSigner[];
+}
+
+export interface LocalOptions {
+  parameters?: Parameters;
+  /** Prices in USD to begin with, by pair, instead of the parameters': { "ETH/USD": "194.5" }. */
+  prices?: Record<string, string>;
+}
+
+export type Local = ReturnType<typeof connectLocal>;
+export type LocalMarket = Local["markets"][string];
+
+/** Deploys to the connection's chain (in-process, or a node with unlocked accounts) and waits until prices are Fresh. */
+export async function deployLocal(connection: NetworkConnection, options: LocalOptions = {}): Promise<Local> {
+  const parameters = withPrices(options.parameters ?? readParameters("local"), options.prices ?? {});
+  const addresses = await deployBreakwater(connection, parameters);
+  await warmUp(connection, parameters, addresses);
+  return connectLocal(connection, parameters, addresses, await connection.ethers.getSigners());
+}
+
+/**
+ * A new pool knows no time-weighted price. Moves the clock of the local chain on by the oracles' window if one of them
+ * lacks it, and lets every adapter record its first price.
+ */
+export async function warmUp(
+  { ethers, provider }: NetworkConnection,
+  parameters: Parameters,
+  { markets }: Deployment,
+): Promise<void> {
+  const signer = await ethers.provider.getSigner(0);
+  const adapters = markets.map(({ oracle }) => IOracleAdapter__factory.connect(oracle, signer));
+  const isFresh = async () => {
+    const prices = await Promise.all(adapters.map((adapter) => adapter.read()));
+    return prices.every(({ state }) => state === 3n);
+  };
+  if (await isFresh()) return;
+  const windows = parameters.markets.map(({ oracle }) =>
+    "windowSeconds" in oracle ? oracle.windowSeconds : 0,
+  );
+  await provider.request({ method: "evm_increaseTime", params: [Math.max(...windows)] });
+  await provider.request({ method: "evm_mine" });
+  if (!(await isFresh()))
+    throw new Error("the oracles are not Fresh after their window: check feeds and pools");
+  for (const adapter of adapters) await (await adapter.update()).wait();
+}
+
+/** Contracts for the addresses of a local deployment, sending as the deployer (account 0) unless connected otherwise. */
+export function connectLocal(
+  { ethers }: { ethers: HardhatEthers },
+  parameters: Parameters,
+  addresses: Deployment,
+  signers: HardhatEthersSigner[],
+) {
+  const [deployer] = signers;
+  if (deployer === undefined) throw new Error("the chain has no unlocked accounts");
+  const at = (name: string) => entry(addresses.contracts, name);
+  const each = <T>(record: Record<string, string>, connect: (address: string) => T) =>
+    Object.fromEntries(Object.entries(record).map(([key, address]) => [key, connect(address)]));
+
+  const tokens = each(addresses.tokens, (address) => TestToken__factory.connect(address, deployer));
+  const feeds = each(addresses.feeds, (address) => SettableFeed__factory.connect(address, deployer));
+  const pools = each(addresses.pools, (address) => UniswapV3Pool__factory.connect(address, deployer));
+  const ownersOf = (safe: Parameters["safes"]["pauser"]) =>
+    safe.owners.map((owner) => {
+      const signer =
+        typeof owner === "string" ? signers.find(({ address }) => address === owner) : signers[owner.account];
+      if (signer === undefined)
+        throw new Error(`the chain has no account for owner ${JSON.stringify(owner)}`);
+      return signer;
+    });
+  const pausers = ownersOf(parameters.safes.pauser);
+  const governors = ownersOf(parameters.safes.governor);
+
+  return {
+    ethers,
+    parameters,
+    addresses,
+    signers: {
+      deployer,
+      pausers,
+      governors,
+      others: signers.filter((signer) => ![deployer, ...pausers, ...governors].includes(signer)),
+    } satisfies LocalSigners,
+    contracts: {
+      manager: AccessManager__factory.connect(at("AccessManager"), deployer),
+      liquidator: Liquidator__factory.connect(at("Liquidator"), deployer),
+      brake: EmergencyBrake__factory.connect(at("EmergencyBrake"), deployer),
+      insurance: InsuranceFund__factory.connect(at("InsuranceFund"), deployer),
+      uniswapFactory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), deployer),
+      positionManager: NonfungiblePositionManager__factory.connect(
+        at("NonfungiblePositionManager"),
+        deployer,
+      ),
+      swapRouter: SwapRouter__factory.connect(at("SwapRouter"), deployer),
+      quoter: QuoterV2__factory.connect(at("QuoterV2"), deployer),
+    },
+    safes: {
+      pauser: Safe__factory.connect(addresses.safes.pauser, deployer),
+      governor: Safe__factory.connect(addresses.safes.governor, deployer),
+    },
+    tokens,
+    feeds,
+    pools,
+    markets: Object.fromEntries(
+      addresses.markets.map((market) => [
+        market.id,
+        {
+          ...market,
+          vault: Vault__factory.connect(market.vault, deployer),
+          oracle: IOracleAdapter__factory.connect(market.oracle, deployer),
+          collateral: TestToken__factory.connect(market.collateral, deployer),
+          debt: TestToken__factory.connect(market.debt, deployer),
+        },
+      ]),
+    ),
+    /** A new round of a feed, now: setPrice("ETH/USD", "1950.25"). */
+    async setPrice(pair: string, price: string): Promise<void> {
+      const { decimals } = entry(parameters.feeds, pair);
+      await (await entry(feeds, pair).set(parseAmount(price, decimals))).wait();
+    },
+  };
+}
+
+function withPrices(parameters: Parameters, prices: Record<string, string>): Parameters {
+  const feeds = { ...parameters.feeds };
+  for (const [pair, price] of Object.entries(prices)) {
+    feeds[pair] = { ...entry(feeds, pair), price };
+  }
+  return { ...parameters, feeds };
+}
