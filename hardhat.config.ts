@@ -16,16 +16,25 @@ const STEPS =
 /** One compiler, taken from npm (WebAssembly), so that a build downloads nothing. */
 function solc(viaIR: boolean) {
   return {
+    // By default Hardhat compiles `production` in another way: each deployment would cost two full builds and not
+    // be byte for byte what was tested.
+    isolated: false,
+    toolVersionsInBuildInfo: false,
     compilers: [
       {
         version: "0.8.37",
         path: require.resolve("solc/soljson.js"),
         settings: {
+          // First, as Hardhat puts it there for `production`: the order is part of the build's identity.
+          optimizer: viaIR
+            ? {
+                enabled: true,
+                runs: 200,
+                details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: STEPS } },
+              }
+            : { enabled: true, runs: 200 },
           evmVersion: EVM_VERSION,
           viaIR,
-          optimizer: viaIR
-            ? { enabled: true, runs: 200, details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: STEPS } } }
-            : { enabled: true, runs: 200 },
           // No metadata in the code: smaller, and comments do not change addresses or sizes.
           metadata: { bytecodeHash: "none", appendCBOR: false },
           // Hardhat adds what artifacts need; the layout is for scripts/check-layout.ts.
