@@ -14,36 +14,32 @@ const STEPS =
   "dhfoDgvulfnTUtnIf[xa[r]EscLMVcul[j]Tpeulxa[rul]xa[r]cLgvifCTUca[r]LSsTOtfDnca[r]Iulc]jmul[jul]VcTOculjmul:fDnTOcmu";
 
 /** One compiler, taken from npm (WebAssembly), so that a build downloads nothing. */
-function solc(viaIR: boolean) {
-  return {
-    // By default Hardhat compiles `production` in another way: each deployment would cost two full builds and not
-    // be byte for byte what was tested.
-    isolated: false,
-    toolVersionsInBuildInfo: false,
-    compilers: [
-      {
-        version: "0.8.37",
-        path: require.resolve("solc/soljson.js"),
-        settings: {
-          // First, as Hardhat puts it there for `production`: the order is part of the build's identity.
-          optimizer: viaIR
-            ? {
-                enabled: true,
-                runs: 200,
-                details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: STEPS } },
-              }
-            : { enabled: true, runs: 200 },
-          evmVersion: EVM_VERSION,
-          viaIR,
-          // No metadata in the code: smaller, and comments do not change addresses or sizes.
-          metadata: { bytecodeHash: "none", appendCBOR: false },
-          // Hardhat adds what artifacts need; the layout is for scripts/check-layout.ts.
-          outputSelection: { "*": { "*": ["storageLayout"] } },
+const SOLC = {
+  // By default Hardhat compiles `production` in another way: each deployment would cost two full builds and not
+  // be byte for byte what was tested.
+  isolated: false,
+  toolVersionsInBuildInfo: false,
+  compilers: [
+    {
+      version: "0.8.37",
+      path: require.resolve("solc/soljson.js"),
+      settings: {
+        // First, as Hardhat puts it there for `production`: the order is part of the build's identity.
+        optimizer: {
+          enabled: true,
+          runs: 200,
+          details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: STEPS } },
         },
+        evmVersion: EVM_VERSION,
+        viaIR: true, // without it the stack is too deep
+        // No metadata in the code: smaller, and comments do not change addresses or sizes.
+        metadata: { bytecodeHash: "none", appendCBOR: false },
+        // Hardhat adds what artifacts need; the layout is for scripts/check-layout.ts.
+        outputSelection: { "*": { "*": ["storageLayout"] } },
       },
-    ],
-  };
-}
+    },
+  ],
+};
 
 export default defineConfig({
   plugins: [
@@ -57,11 +53,9 @@ export default defineConfig({
   },
   solidity: {
     profiles: {
-      default: solc(true),
+      default: SOLC,
       // Ignition builds with `production` unless told otherwise: it must be the tested code.
-      production: solc(true),
-      // The inner loop: three times faster, but larger code; never deployed.
-      fast: solc(false),
+      production: SOLC,
     },
     // Safe and Uniswap v3 are not compiled: npm carries the canonical artifacts (see scripts/generate.ts).
     npmFilesToBuild: [
