@@ -121,12 +121,10 @@ contract OracleAdapter is IOracleAdapter {
     uint32 private immutable TWAP_WINDOW;
     uint32 private immutable BLOCK_TIME;
 
+    uint16 private immutable BAND;
     uint16 private immutable JUMP_LIMIT;
     uint16 private immutable JUMP_WIDENING;
     uint16 private immutable JUMP_LIMIT_MAX;
-
-    /// @inheritdoc IOracleAdapter
-    uint16 public immutable band;
 
     /// @notice The last Fresh price that was recorded, and when.
     Recorded public lastFresh;
@@ -139,7 +137,7 @@ contract OracleAdapter is IOracleAdapter {
         );
         COLLATERAL = c.collateral;
         DEBT = c.debt;
-        band = c.band;
+        BAND = c.band;
         JUMP_LIMIT = c.jumpLimit;
         JUMP_WIDENING = c.jumpWidening;
         JUMP_LIMIT_MAX = c.jumpLimitMax;
@@ -195,7 +193,7 @@ contract OracleAdapter is IOracleAdapter {
             price.low = Math.min(a.low, b.low);
             price.high = Math.max(a.high, b.high);
             // No overflow: prices are below 2¹⁹³.
-            bool agree = (price.high - price.low) * BPS <= price.low * band;
+            bool agree = (price.high - price.low) * BPS <= price.low * BAND;
             price.state = agree ? PriceState.Fresh : PriceState.Diverged;
         } else if (a.low > 0 || b.low > 0) {
             Source memory only = a.low > 0 ? a : b;
@@ -218,6 +216,11 @@ contract OracleAdapter is IOracleAdapter {
             time: uint32(block.timestamp),
             round: uint64(price.roundA)
         });
+    }
+
+    /// @inheritdoc IOracleAdapter
+    function band() external view returns (uint16) {
+        return BAND;
     }
 
     /// @notice How far a single source may be from the last Fresh price now, in basis points of that price.
@@ -247,7 +250,7 @@ contract OracleAdapter is IOracleAdapter {
         c.pool = POOL;
         c.twapWindow = TWAP_WINDOW;
         c.blockTime = BLOCK_TIME;
-        c.band = band;
+        c.band = BAND;
         c.jumpLimit = JUMP_LIMIT;
         c.jumpWidening = JUMP_WIDENING;
         c.jumpLimitMax = JUMP_LIMIT_MAX;

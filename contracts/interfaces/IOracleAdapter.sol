@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 /// @notice How much a price may be trusted. Every function that takes a price says what it does in each state.
-/// Dead: no price at all; low and high are 0. Single: one source only, low = high. Diverged: both sources answer, but
-/// they are further apart than the band. Fresh: both sources answer and agree.
+/// Dead: no price at all; low and high are 0. Single: one source only, so low and high differ by their rounding at most.
+/// Diverged: both sources answer, but they are further apart than the band. Fresh: both sources answer and agree.
 enum PriceState {
     Dead,
     Single,
@@ -11,7 +11,8 @@ enum PriceState {
     Fresh
 }
 
-/// @notice Price of one whole collateral token in whole debt tokens, Q128.128. `low` is rounded down, `high` up.
+/// @notice Price of one whole collateral token in whole debt tokens, Q128.128. `low` is rounded down, `high` up; unless
+/// Dead, both lie between 2⁶⁴ and 2¹⁹² (2⁻⁶⁴ and 2⁶⁴ whole tokens).
 /// roundA and roundB say which answers of the two sources it comes from (a feed's round id; for a TWAP the timestamp).
 struct Price {
     uint256 low;

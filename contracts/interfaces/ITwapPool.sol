@@ -4,8 +4,10 @@ pragma solidity 0.8.37;
 /// @title ITwapPool
 /// @notice What an oracle needs of a Uniswap v3 pool.
 interface ITwapPool {
+    /// @notice The token with the lower address; prices are token 1 per token 0.
     function token0() external view returns (address);
 
+    /// @notice The other token.
     function token1() external view returns (address);
 
     /// @notice The pool's state; `cardinality` is the number of observations that it can hold now.

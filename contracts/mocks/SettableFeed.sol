@@ -17,15 +17,15 @@ contract SettableFeed is AggregatorV3Interface {
     /// @dev As Chainlink's feeds do, so that everything that follows the price can be driven by events.
     event AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt);
 
-    uint256 public constant version = 1;
-    uint8 public immutable decimals;
+    uint8 private immutable DECIMALS;
+    /// @inheritdoc AggregatorV3Interface
     string public description;
     uint80 public latestRound;
     bool public reverting;
     mapping(uint80 roundId => Round) private _rounds;
 
     constructor(uint8 decimals_, string memory description_) {
-        decimals = decimals_;
+        DECIMALS = decimals_;
         description = description_;
     }
 
@@ -47,7 +47,21 @@ contract SettableFeed is AggregatorV3Interface {
     }
 
     /// @inheritdoc AggregatorV3Interface
-    function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
+    function decimals() external view returns (uint8) {
+        return DECIMALS;
+    }
+
+    /// @inheritdoc AggregatorV3Interface
+    function version() external pure returns (uint256) {
+        return 1;
+    }
+
+    /// @inheritdoc AggregatorV3Interface
+    function latestRoundData()
+        external
+        view
+        returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound)
+    {
         return getRoundData(latestRound);
     }
 
