@@ -1,0 +1,178 @@
+import { formatAmount, formatPercent } from "@breakwater/sdk/core";
+
+import type { BrakeLevel, MarketSnapshot, Offer, PriceState, Snapshot } from "./snapshot.ts";
+
+// What to do with a snapshot, and why nothing more: pure, synchronous, no clock.
+
+export interface Parameters {
+  minProfit: bigint; //     wei, after gas
+  maxSlippage: bigint; //   basis points of the quoted proceeds
+  deadline: bigint; //      seconds from the block
+  maxTicks: number; //      of one liquidation
+  gasBase: bigint; //       gas of a flash liquidation with its swap
+  gasPerTick: bigint;
+  seizeGas: boolean; //     whether to pay the gas of seizing insolvent ticks
+}
+
+export interface Costs {
+  repaid: bigint; //  debt token units, as the others
+  proceeds: bigint;
+  gas: bigint;
+  profit: bigint; //  proceeds − repaid − gas
+  required: bigint;
+}
+
+export interface Liquidation {
+  kind: "liquidate";
+  market: string;
+  offer: Offer;
+  costs: Costs;
+  buyPot: boolean;
+  maxTicks: number;
+  minOut: bigint;
+  minProfit: bigint; // before gas, for the contract to check
+  deadline: bigint;
+}
+
+export interface Seizure {
+  kind: "seize";
+  market: string;
+  maxTicks: number;
+}
+
+export type Action = Liquidation | Seizure;
+
+export type Reason =
+  | { kind: "dead price" }
+  | { kind: "paused"; level: BrakeLevel; until: bigint }
+  | { kind: "no debt" }
+  | { kind: "not liquidatable"; tick: number; distance: bigint }
+  | { kind: "not sellable"; ticks: number; state: PriceState }
+  | { kind: "no quote"; sizes: number }
+  | { kind: "gas unpriced" }
+  | { kind: "unprofitable"; best: Costs }
+  | { kind: "seizing off"; ticks: number };
+
+export interface Decision {
+  market: MarketSnapshot;
+  actions: Action[];
+  reasons: Reason[];
+}
+
+export function decide(snapshot: Snapshot, parameters: Parameters): Decision[] {
+  return snapshot.markets.map((market) => decideMarket(market, snapshot, parameters));
+}
+
+function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Parameters): Decision {
+  const { level, until } = market.brake;
+  const nothing = (...reasons: Reason[]): Decision => ({ market, actions: [], reasons });
+  if (market.priceState === "Dead") return nothing({ kind: "dead price" });
+  if (level === "LiquidationsPaused" || level === "Grace") return nothing({ kind: "paused", level, until });
+
+  const fresh = market.priceState === "Fresh";
+  const reasons: Reason[] = [];
+  if (market.liquidatable.ticks === 0) {
+    const { nearest } = market;
+    reasons.push(nearest ? { kind: "not liquidatable", ...nearest } : { kind: "no debt" });
+  }
+  if (market.liquidatable.ticks > 0 || (market.potDebt > 0n && fresh)) {
+    const choice = mostProfitable(market, snapshot, parameters);
+    // A liquidation seizes insolvent ticks on its way.
+    if (choice.kind === "liquidate") return { market, actions: [choice], reasons };
+    reasons.push(choice);
+  }
+  if (market.insolventTicks > 0) {
+    const { insolventTicks: ticks, priceState: state } = market;
+    if (!fresh) reasons.push({ kind: "not sellable", ticks, state });
+    else if (!parameters.seizeGas) reasons.push({ kind: "seizing off", ticks });
+    else {
+      const maxTicks = Math.min(ticks, parameters.maxTicks);
+      return { market, actions: [{ kind: "seize", market: market.vault, maxTicks }], reasons };
+    }
+  }
+  return { market, actions: [], reasons };
+}
+
+function mostProfitable(
+  market: MarketSnapshot,
+  snapshot: Snapshot,
+  parameters: Parameters,
+): Liquidation | Reason {
+  const { coinPrice } = market;
+  if (coinPrice === undefined) return { kind: "gas unpriced" };
+  const priced = market.offers
+    .filter((offer) => offer.repaid > 0n)
+    .map((offer) => ({ offer, costs: costsOf(offer, coinPrice, snapshot.gasPrice, parameters) }))
+    .sort((a, b) => (a.costs.profit > b.costs.profit ? -1 : a.costs.profit < b.costs.profit ? 1 : 0));
+  const [best] = priced;
+  if (!best) return { kind: "no quote", sizes: market.offers.length };
+  const { offer, costs } = best;
+  if (costs.profit < costs.required) return { kind: "unprofitable", best: costs };
+  return {
+    kind: "liquidate",
+    market: market.vault,
+    offer,
+    costs,
+    buyPot: market.potDebt > 0n,
+    maxTicks: parameters.maxTicks,
+    minOut: (offer.proceeds * (10_000n - parameters.maxSlippage)) / 10_000n,
+    minProfit: costs.gas + costs.required,
+    deadline: snapshot.timestamp + parameters.deadline,
+  };
+}
+
+/** What an offer earns after slippage (in the proceeds) and gas. */
+export function costsOf(offer: Offer, coinPrice: bigint, gasPrice: bigint, parameters: Parameters): Costs {
+  const units = parameters.gasBase + BigInt(offer.ticks) * parameters.gasPerTick;
+  const gas = inDebt(units * gasPrice, coinPrice);
+  const { repaid, proceeds } = offer;
+  const required = inDebt(parameters.minProfit, coinPrice);
+  return { repaid, proceeds, gas, profit: proceeds - repaid - gas, required };
+}
+
+/** Wei in debt token units, rounded up. */
+export function inDebt(wei: bigint, coinPrice: bigint): bigint {
+  return (wei * coinPrice + 10n ** 18n - 1n) / 10n ** 18n;
+}
+
+/** A reason as a sentence. */
+export function explain(reason: Reason, market: MarketSnapshot): string {
+  const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
+  switch (reason.kind) {
+    case "dead price":
+      return "the price is dead: nothing can be liquidated";
+    case "paused":
+      return `${reason.level === "Grace" ? "grace after a pause" : "liquidations paused"} until ${time(reason.until)}`;
+    case "no debt":
+      return "nobody owes anything";
+    case "not liquidatable":
+      return `nearest tick ${reason.tick}: the price is ${formatPercent(reason.distance)} above its liquidation price`;
+    case "not sellable":
+      return `${reason.ticks} ticks are insolvent, but cannot be seized on a price that is ${reason.state}`;
+    case "no quote":
+      return `none of ${reason.sizes} sizes buys a step or can be sold on a pool`;
+    case "gas unpriced":
+      return `no pool prices gas in ${market.debtSymbol}`;
+    case "unprofitable": {
+      const { profit, required, repaid, proceeds, gas } = reason.best;
+      return (
+        `unprofitable: the best size repays ${amount(repaid)}, sells for ${amount(proceeds)} and costs ${amount(gas)} ` +
+        `of gas: ${amount(profit)}, at least ${amount(required)} wanted`
+      );
+    }
+    case "seizing off":
+      return `${reason.ticks} insolvent ticks could be seized, but this keeper does not pay for it`;
+  }
+}
+
+/** An action as a sentence. */
+export function describe(action: Action, market: MarketSnapshot): string {
+  if (action.kind === "seize") return `seize up to ${action.maxTicks} insolvent ticks`;
+  const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
+  const { repaid, profit } = action.costs;
+  return `liquidate ${action.offer.ticks} ticks: repay ${amount(repaid)}, expect ${amount(profit)} after gas`;
+}
+
+function time(seconds: bigint): string {
+  return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
+}

@@ -1,0 +1,38 @@
+// What a decision is made of: one block's view of every market, and nothing else. Plain values, no chain.
+
+export type PriceState = "Dead" | "Single" | "Diverged" | "Fresh";
+export type BrakeLevel = "None" | "NoNewRisk" | "Grace" | "LiquidationsPaused";
+
+/** What a liquidation of one size would do, were it sent now. Amounts in token units. */
+export interface Offer {
+  maxRepay: bigint; // debt token, the size asked for
+  repaid: bigint; //   debt token
+  seized: bigint; //   collateral token
+  proceeds: bigint; // debt token, for all of the seized collateral on `path`
+  path: string; //     Uniswap v3 path
+  ticks: number; //    sold or seized
+}
+
+export interface MarketSnapshot {
+  id: string;
+  vault: string;
+  debtSymbol: string;
+  debtDecimals: number;
+  priceState: PriceState;
+  brake: { level: BrakeLevel; until: bigint };
+  /** The highest populated tick and how far the price is from liquidating it, WAD; none: no debt. */
+  nearest?: { tick: number; distance: bigint };
+  liquidatable: { ticks: number; debt: bigint }; // debt token units
+  insolventTicks: number; // that can be seized whole
+  potDebt: bigint; //        debt token units, seized and not yet sold
+  /** Debt token units for 10^18 wei of the chain's coin; undefined: no pool says. */
+  coinPrice: bigint | undefined;
+  offers: Offer[];
+}
+
+export interface Snapshot {
+  block: number;
+  timestamp: bigint;
+  gasPrice: bigint; // wei, the going fee
+  markets: MarketSnapshot[];
+}

@@ -1,0 +1,145 @@
+import { type ErrorFragment, Interface, type InterfaceAbi, type Result } from "ethers";
+
+import * as abis from "../abi/index.ts";
+import { formatAmount, formatPercent, formatPrice } from "../core/units.ts";
+
+// A revert in plain words, with its values.
+
+export interface Revert {
+  /** The error's name, `Error` for a require with a text, `Panic`, or `Unknown`. */
+  name: string;
+  args: Record<string, unknown>;
+  words: string;
+}
+
+const BRAKE_LEVELS = ["none", "no new risk", "grace after a pause", "liquidations paused"];
+const PRICE_STATES = ["dead", "from one source only", "diverged", "fresh"];
+
+/** Every error of our contracts and of those that they use, each once. */
+const errors = new Interface(
+  [
+    ...new Set(
+      Object.values(abis).flatMap((abi) =>
+        new Interface(abi as InterfaceAbi).fragments
+          .filter((fragment) => fragment.type === "error")
+          .map((fragment) => fragment.format("full")),
+      ),
+    ),
+  ].sort(),
+);
+
+/** The values of the errors below; which error has which, and their units, stand in the interfaces. */
+type Args = Record<
+  | "deadline"
+  | "debt"
+  | "expected"
+  | "level"
+  | "ltv"
+  | "maxLtv"
+  | "maxRepay"
+  | "minDebt"
+  | "minimum"
+  | "newHigh"
+  | "newLow"
+  | "oldHigh"
+  | "oldLow"
+  | "potDebt"
+  | "profit"
+  | "minProfit"
+  | "received"
+  | "seized"
+  | "state"
+  | "timestamp"
+  | "token"
+  | "topTick"
+  | "triggerTick"
+  | "until",
+  bigint
+>;
+
+// What deserves a better sentence than its name.
+const SENTENCES: Record<string, (a: Args) => string> = {
+  DeadlineExpired: (a) => `the deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)})`,
+  DebtTooSmall: (a) => `a debt of ${units(a.debt)} would be below the minimum of ${units(a.minDebt)}`,
+  LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
+  LiquidationsPaused: (a) => `liquidations wait (${level(a.level)}) until ${time(a.until)}`,
+  LtvTooHigh: (a) => `the LTV of ${formatPercent(a.ltv)} would be above ${formatPercent(a.maxLtv)}`,
+  NewRiskPaused: (a) => `no new risk now: ${level(a.level)}`,
+  NothingToLiquidate: (a) =>
+    `nothing to liquidate: highest populated tick at most ${a.topTick}, trigger tick ${a.triggerTick}, ` +
+    `budget ${a.maxRepay}, seized debt for sale ${units(a.potDebt)}`,
+  OracleMismatch: (a) =>
+    `the oracles disagree: old ${formatPrice(a.oldLow)} to ${formatPrice(a.oldHigh)}, ` +
+    `new ${formatPrice(a.newLow)} to ${formatPrice(a.newHigh)}`,
+  PriceDead: () => "there is no price now",
+  PriceNotFresh: (a) => `new risk needs two sources that agree; the price is ${state(a.state)}`,
+  ProfitTooLow: (a) => `the profit of ${a.profit} token units would be below ${a.minProfit}`,
+  TooLittleCollateral: (a) => `only ${a.seized} of at least ${a.minimum} collateral token units`,
+  TransferMismatch: (a) => `the token ${a.token} moved ${a.received} instead of ${a.expected}`,
+};
+
+/** Says what a failed call or transaction failed of; an error that is no revert gives its own message. */
+export function explainRevert(error: unknown): Revert {
+  const data = revertData(error);
+  if (data === undefined || data === "0x") {
+    return { name: "Unknown", args: {}, words: messageOf(error) };
+  }
+  const parsed = errors.parseError(data);
+  if (!parsed) return { name: "Unknown", args: { data }, words: `reverted with ${data}` };
+  const args = argsOf(parsed.fragment, parsed.args);
+  return { name: parsed.name, args, words: wordsOf(parsed.name, args) };
+}
+
+/** The revert data inside an error of ethers, of Hardhat or of a JSON-RPC node, wherever they put it. */
+export function revertData(error: unknown): string | undefined {
+  const seen = new Set<unknown>();
+  const queue: unknown[] = [error];
+  while (queue.length > 0) {
+    const value = queue.shift();
+    if (typeof value !== "object" || value === null || seen.has(value)) continue;
+    seen.add(value);
+    const { data, error: inner, info, cause } = value as Record<string, unknown>;
+    if (typeof data === "string" && /^0x([0-9a-f]{2}){4,}$/i.test(data)) return data;
+    queue.push(data, inner, info, cause);
+  }
+  return undefined;
+}
+
+function wordsOf(name: string, args: Record<string, unknown>): string {
+  if (name === "Error") return String(Object.values(args)[0]);
+  if (name === "Panic") return `panic ${String(Object.values(args)[0])}`;
+  const sentence = SENTENCES[name];
+  if (sentence) return `${sentence(args as Args)} [${name}]`;
+  const words = name.replace(/([a-z])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
+  const values = Object.entries(args).map(([key, value]) => `${key} ${String(value)}`);
+  return `${words[0]!.toLowerCase()}${words.slice(1)}${values.length > 0 ? `: ${values.join(", ")}` : ""} [${name}]`;
+}
+
+function argsOf(fragment: ErrorFragment, args: Result): Record<string, unknown> {
+  return Object.fromEntries(
+    fragment.inputs.map((input, at) => [input.name || String(at), args[at] as unknown]),
+  );
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "shortMessage" in error && typeof error.shortMessage === "string"
+    ? error.shortMessage
+    : error.message;
+}
+
+function time(seconds: bigint): string {
+  return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
+}
+
+function units(amount: bigint): string {
+  return formatAmount(amount, 18, 6);
+}
+
+function level(value: bigint): string {
+  return BRAKE_LEVELS[Number(value)] ?? String(value);
+}
+
+function state(value: bigint): string {
+  return PRICE_STATES[Number(value)] ?? String(value);
+}
