@@ -84,6 +84,8 @@ export default defineConfig({
       accounts: [configVariable("SEPOLIA_PRIVATE_KEY")],
     },
   },
+  // `npm run verify -- chain-<id> --network NAME`; untested.
+  verify: { etherscan: { apiKey: configVariable("ETHERSCAN_API_KEY") } },
   test: {
     solidity: {
       // A fixed seed: a red run can be repeated.

@@ -1,4 +1,8 @@
 // Deploys the system to the chain of a connection: what exists already stays, what is missing is completed.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { config } from "hardhat";
 import type { NetworkConnection } from "hardhat/types/network";
 
 import type { Addresses } from "../sdk/src/addresses.ts";
@@ -8,6 +12,10 @@ import { marketKey } from "./modules/Markets.ts";
 import { poolKey } from "./modules/Pools.ts";
 import { tokensModule } from "./modules/Tokens.ts";
 import { entry, type Parameters } from "./parameters.ts";
+import { prepareState, readDeployed, recoverLost } from "./state.ts";
+
+/** Hardhat's own chain. */
+export const LOCAL_CHAIN = 31337;
 
 /** deploy/addresses/<chainId>.json, with what scripts on a local chain need besides. */
 export interface Deployment extends Addresses {
@@ -19,8 +27,10 @@ export interface Deployment extends Addresses {
 }
 
 export interface DeployOptions {
-  startBlock?: number;
+  /** Name of the state in deploy/deployments; by default the chain's. An in-process chain has none. */
+  stateId?: string;
   displayUi?: boolean;
+  log?: (line: string) => void;
 }
 
 /** Contracts that the addresses file names; the rest of the modules' results are its other sections. */
@@ -43,29 +53,50 @@ const CONTRACTS = [
   "SimulateTxAccessor",
 ];
 
+/** Contracts that exist already are left alone; an interrupted deployment goes on where it stopped. */
 export async function deployBreakwater(
-  { ignition, ethers }: NetworkConnection,
+  connection: NetworkConnection,
   parameters: Parameters,
-  { startBlock, displayUi = false }: DeployOptions = {},
+  { stateId = `chain-${parameters.chainId}`, displayUi = false, log = () => {} }: DeployOptions = {},
 ): Promise<Deployment> {
+  const { ignition, ethers, networkConfig } = connection;
   const { chainId } = await ethers.provider.getNetwork();
   if (chainId !== BigInt(parameters.chainId)) {
     throw new Error(`these parameters are for chain ${parameters.chainId}, but this is chain ${chainId}`);
   }
-  const isLocal = parameters.chainId === 31337;
-  const options = {
-    displayUi,
-    // A local chain mines at once and never reorganises.
-    config: isLocal ? { blockPollingInterval: 10, requiredConfirmations: 1 } : {},
-  };
-  startBlock ??= await ethers.provider.getBlockNumber();
+  const isLocal = parameters.chainId === LOCAL_CHAIN;
+  // A local chain mines at once and never reorganises.
+  const ignitionConfig = isLocal ? { blockPollingInterval: 10, requiredConfirmations: 1 } : {};
+  const options = { displayUi, deploymentId: stateId, config: ignitionConfig };
 
-  // Two steps, because a pool's parameters depend on the order of its tokens' addresses.
-  const fresh = await addressesOf(await ignition.deploy(tokensModule(parameters), options));
+  let startBlock = await ethers.provider.getBlockNumber();
+  let deployed: Record<string, string> = {};
+  if (networkConfig.type === "http") {
+    const dir = join(config.paths.ignition, "deployments", stateId);
+    const state = await prepareState(dir, ethers, isLocal);
+    if (state.isReset)
+      log(`This is a new chain: forgot what deploy/deployments/${stateId} said of a former one.`);
+    await recoverLost(
+      dir,
+      connection,
+      state,
+      ignition.getResolvedConfig(ignitionConfig).requiredConfirmations,
+    );
+    startBlock = state.startBlock;
+    deployed = readDeployed(dir);
+  }
+
+  // Two steps, because a pool's parameters depend on the order of its tokens' addresses. The first is not repeated:
+  // Ignition would take what the second has left unfinished for its own.
+  const missing = Object.entries(parameters.tokens).filter(
+    ([symbol, token]) => !("address" in token) && !(`Tokens#${symbol}` in deployed),
+  );
+  const fresh =
+    missing.length > 0 ? await addressesOf(await ignition.deploy(tokensModule(parameters), options)) : {};
   const tokens = Object.fromEntries(
     Object.entries(parameters.tokens).map(([symbol, token]) => [
       symbol,
-      "address" in token ? token.address : entry(fresh, symbol),
+      "address" in token ? token.address : (deployed[`Tokens#${symbol}`] ?? entry(fresh, symbol)),
     ]),
   );
   const all = await addressesOf(await ignition.deploy(breakwaterModule(parameters, tokens), options));
@@ -106,4 +137,15 @@ export async function deployBreakwater(
 async function addressesOf(contracts: Record<string, { getAddress(): Promise<string> }>) {
   const pairs = Object.entries(contracts).map(async ([key, contract]) => [key, await contract.getAddress()]);
   return Object.fromEntries(await Promise.all(pairs)) as Record<string, string>;
+}
+
+/** Writes DIR/<chainId>.json, for everything that does not deploy; returns the file's name. */
+export function writeAddresses(
+  deployment: Deployment,
+  dir = join(config.paths.root, "deploy/addresses"),
+): string {
+  const file = join(dir, `${deployment.chainId}.json`);
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(deployment, null, 2)}\n`);
+  return file;
 }

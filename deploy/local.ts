@@ -18,8 +18,10 @@ import {
   UniswapV3Pool__factory,
   Vault__factory,
 } from "../sdk/src/types/index.ts";
-import { type Deployment, deployBreakwater } from "./deploy.ts";
+import { type Deployment, type DeployOptions, deployBreakwater } from "./deploy.ts";
 import { entry, type Parameters, parseAmount, readParameters } from "./parameters.ts";
+
+const FRESH = 3n;
 
 /**
  * What each of Hardhat's accounts does, by index: 0 deploys and keeps no role, 1–3 own the pauser Safe (two sign), 4–8
@@ -32,7 +34,7 @@ export interface LocalSigners {
   others: HardhatEthersSigner[];
 }
 
-export interface LocalOptions {
+export interface LocalOptions extends DeployOptions {
   parameters?: Parameters;
   /** Prices in USD to begin with, by pair, instead of the parameters': { "ETH/USD": "194.5" }. */
   prices?: Record<string, string>;
@@ -44,35 +46,39 @@ export type LocalMarket = Local["markets"][string];
 /** Deploys to the connection's chain (in-process, or a node with unlocked accounts) and waits until prices are Fresh. */
 export async function deployLocal(connection: NetworkConnection, options: LocalOptions = {}): Promise<Local> {
   const parameters = withPrices(options.parameters ?? readParameters("local"), options.prices ?? {});
-  const addresses = await deployBreakwater(connection, parameters);
+  const addresses = await deployBreakwater(connection, parameters, options);
   await warmUp(connection, parameters, addresses);
   return connectLocal(connection, parameters, addresses, await connection.ethers.getSigners());
 }
 
 /**
- * A new pool knows no time-weighted price. Moves the clock of the local chain on by the oracles' window if one of them
- * lacks it, and lets every adapter record its first price.
+ * A new pool knows no time-weighted price. If one of them does not, moves the clock of the local chain on by the oracles'
+ * window, and lets every adapter record its first price.
  */
 export async function warmUp(
   { ethers, provider }: NetworkConnection,
   parameters: Parameters,
-  { markets }: Deployment,
+  { markets, pools }: Deployment,
 ): Promise<void> {
   const signer = await ethers.provider.getSigner(0);
-  const adapters = markets.map(({ oracle }) => IOracleAdapter__factory.connect(oracle, signer));
-  const isFresh = async () => {
-    const prices = await Promise.all(adapters.map((adapter) => adapter.read()));
-    return prices.every(({ state }) => state === 3n);
-  };
-  if (await isFresh()) return;
   const windows = parameters.markets.map(({ oracle }) =>
     "windowSeconds" in oracle ? oracle.windowSeconds : 0,
   );
-  await provider.request({ method: "evm_increaseTime", params: [Math.max(...windows)] });
+  const window = Math.max(...windows);
+  const answers = await Promise.allSettled(
+    Object.values(pools).map((pool) => UniswapV3Pool__factory.connect(pool, signer).observe([window, 0])),
+  );
+  if (answers.every(({ status }) => status === "fulfilled")) return;
+
+  await provider.request({ method: "evm_increaseTime", params: [window] });
   await provider.request({ method: "evm_mine" });
-  if (!(await isFresh()))
-    throw new Error("the oracles are not Fresh after their window: check feeds and pools");
-  for (const adapter of adapters) await (await adapter.update()).wait();
+  for (const { id, oracle } of markets) {
+    const adapter = IOracleAdapter__factory.connect(oracle, signer);
+    const { state } = await adapter.read();
+    if (state !== FRESH)
+      throw new Error(`the oracle of ${id} is not Fresh after its window: check feeds and pool`);
+    await (await adapter.update()).wait();
+  }
 }
 
 /** Contracts for the addresses of a local deployment, sending as the deployer (account 0) unless connected otherwise. */
