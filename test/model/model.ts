@@ -520,7 +520,7 @@ export class Model {
   }
 
   private lend(entry: Entry, lender: string, assets: Real, shares: Real): void {
-    if (this.compare(assets, Real.one, "") < 0 || this.compare(shares, Real.one, "") < 0) {
+    if (this.compare(assets, Real.one, "assets") < 0 || this.compare(shares, Real.one, "shares") < 0) {
       throw new Refusal("ZeroAmount");
     }
     this.settle(entry);
@@ -530,11 +530,11 @@ export class Model {
   }
 
   private leave(entry: Entry, lender: string, assets: Real, shares: Real): void {
-    if (this.compare(assets, Real.one, "") < 0) throw new Refusal("ZeroAmount");
+    if (this.compare(assets, Real.one, "assets") < 0) throw new Refusal("ZeroAmount");
     if (this.compare(assets, this.cash, "cash") > 0) throw new Refusal("InsufficientCash");
     const balance = this.sharesOf(lender);
     if (shares !== balance && this.compare(shares, balance, "shares") > 0) {
-      throw new Refusal("ERC4626ExceededMaxRedeem");
+      throw new Refusal("ERC20InsufficientBalance");
     }
     this.settle(entry);
     this.cash = this.cash.minus(assets);
@@ -920,7 +920,8 @@ export class Model {
   }
 
   toCollateralUnits(tokens: Real): Real {
-    return tokens.times(this.collateralUnitsPerToken);
+    const units = tokens.times(this.collateralUnitsPerToken);
+    return this.collateralUnitsPerToken.compare(Real.one) < 0 ? units.rounded() : units;
   }
 
   private compare(a: Real, b: Real, what: string): number {

@@ -28,7 +28,8 @@ export class Real {
 
   /** numerator / denominator. */
   static ratio(numerator: bigint, denominator: bigint): Real {
-    return new Real((numerator << BITS) / denominator, 0n);
+    const scaled = numerator << BITS;
+    return new Real(scaled / denominator, scaled % denominator === 0n ? 0n : 1n);
   }
 
   plus(b: Real): Real {
@@ -41,12 +42,15 @@ export class Real {
 
   times(b: Real): Real {
     const error = (abs(this.value) * b.error + abs(b.value) * this.error + this.error * b.error) >> BITS;
-    return new Real((this.value * b.value) >> BITS, this.error + b.error === 0n ? 0n : error + 1n);
+    const product = this.value * b.value;
+    const exact = this.error + b.error === 0n && product % UNIT === 0n;
+    return new Real(product >> BITS, exact ? 0n : error + 1n);
   }
 
   over(b: Real): Real {
-    const value = (this.value << BITS) / b.value;
-    if (this.error + b.error === 0n) return new Real(value, 0n);
+    const scaled = this.value << BITS;
+    const value = scaled / b.value;
+    if (this.error + b.error === 0n && scaled % b.value === 0n) return new Real(value, 0n);
     const least = abs(b.value) - b.error;
     if (least <= 0n) return new Real(value, UNBOUNDED);
     return new Real(value, ((this.error + ((abs(value) * b.error) >> BITS)) << BITS) / least + 1n);
@@ -79,8 +83,9 @@ export class Real {
     return new Real(value, this.error === 0n ? 0n : (value * (exp(this.error) - UNIT + 1n)) >> BITS);
   }
 
-  /** The implementation rounds here, by at most `unit`. */
+  /** The implementation rounds here, by at most `unit`; nothing stays nothing. */
   rounded(unit: Real = Real.one): Real {
+    if (this.value === 0n && this.error === 0n) return this;
     return new Real(this.value, this.error + unit.value + unit.error);
   }
 
