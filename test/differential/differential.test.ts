@@ -49,7 +49,7 @@ const SCENARIOS: Scenario[] = [
 const deep = process.env.DEEP === "1";
 const first = BigInt(process.env.DEEP_SEED ?? "1");
 const runs = BigInt(process.env.DEEP_RUNS ?? (deep ? "20" : "1"));
-const steps = deep ? 400 : 100;
+const steps = deep ? 400 : 150;
 
 describe("contracts and reference model, operation by operation", () => {
   SCENARIOS.forEach((scenario, index) => {
