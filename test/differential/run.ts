@@ -9,7 +9,8 @@
  * each accrual and then taken over, so that a run does not dilute its bounds.
  */
 import type { NetworkConnection } from "hardhat/types/network";
-import { type Log, Interface, toBeHex } from "ethers";
+import type { Interface} from "ethers";
+import { type Log, toBeHex } from "ethers";
 
 import { type Liquidation, type Moved, type Parameters, type Price, Model, Refusal } from "../model/model.ts";
 import { Real } from "../model/real.ts";
@@ -845,7 +846,7 @@ export class Run {
     const interface_: Interface = vault.interface;
     for (const log of receipt.logs) {
       if (log.address.toLowerCase() !== this.addresses.vault.toLowerCase()) continue;
-      const parsed = interface_.parseLog(log as unknown as Log);
+      const parsed = interface_.parseLog(log);
       if (parsed?.name === name) return parsed.args.toObject();
     }
     throw new Mismatch(`No ${name} in the receipt`);

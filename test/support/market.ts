@@ -112,11 +112,10 @@ export async function deployMarket(connection: NetworkConnection, options: Marke
   const caps: Caps = { ...DEFAULT_CAPS, ...options.caps };
   const maxAge = options.maxAge ?? 86_400n;
 
-  const collateral: TestToken = await ethers.deployContract(options.collateralToken ?? "TestToken", [
-    "Collateral",
-    "COL",
-    collateralDecimals,
-  ]);
+  const collateral: TestToken = await ethers.deployContract(
+    (options.collateralToken ?? "TestToken") as "TestToken",
+    ["Collateral", "COL", collateralDecimals],
+  );
   const debt: TestToken = await ethers.deployContract("TestToken", ["Debt", "DEBT", debtDecimals]);
 
   const deploySource = async (name: string): Promise<SourceFeeds> => ({
