@@ -151,7 +151,7 @@ export function connectLocal(
       ]),
     ),
     /** A new round of a feed, now: setPrice("ETH/USD", "1950.25"). */
-    async setPrice(pair: string, price: string): Promise<void> {
+    setPrice: async (pair: string, price: string): Promise<void> => {
       const { decimals } = entry(parameters.feeds, pair);
       await (await entry(feeds, pair).set(parseAmount(price, decimals))).wait();
     },
