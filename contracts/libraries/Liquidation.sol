@@ -142,26 +142,17 @@ library Liquidation {
             uint256 ratio = Grid.ratioOf(tick, units.spacing);
             uint32 id = book.liveNodeAt(tick);
             TickBook.Node memory node = book.node[id];
-            if (Market.isInsolvent(ratio, s.terms.price, s.terms.bonusMin)) {
-                if (s.seize) {
-                    _seize(self, s, report, tick, ratio, id, node);
-                } else if (bound < tick) {
-                    bound = tick; // left where it is: it blocks nothing below
-                }
-                tick--;
-                continue;
+            Sale.Step memory step = Sale.decide(s.terms, tick, ratio, node.debt, s.budget, s.sell, s.seize);
+            if (step.action == Sale.Action.Stop) break;
+            if (step.action == Sale.Action.Seize) {
+                _seize(self, s, report, tick, ratio, id, node);
+            } else if (step.action == Sale.Action.Sell) {
+                partial_ = step.land != s.terms.targetTick;
+                if (partial_) (report.partialTick, report.partialLandTick) = (tick, step.land);
+                _sell(book, s, report, tick, step.land, id, node, step.move);
+            } else if (bound < tick) {
+                bound = tick; // left where it is: it blocks nothing below
             }
-            if (!s.sell) break;
-            uint256 w = Sale.salePrice(s.terms, ratio >> s.terms.shift);
-            Sale.Move memory m = Sale.move(s.terms, node.debt, ratio, s.terms.targetRatio, w);
-            int24 land = s.terms.targetTick;
-            if (node.debt - m.debt > s.budget) {
-                (land, m) = Sale.landing(s.terms, node.debt, tick, ratio, w, s.budget);
-                if (land == tick) break;
-                partial_ = true;
-                (report.partialTick, report.partialLandTick) = (tick, land);
-            }
-            _sell(book, s, report, tick, land, id, node, m);
             tick--;
             if (partial_) break;
         }
@@ -243,15 +234,9 @@ library Liquidation {
         uint256 debt = self.book.potDebt;
         uint256 collateral = self.book.potCollateral;
         uint256 u = Market.potPrice(debt, collateral, price, self.book.seizedAt, self.risk, units);
-        uint256 budgetUnits = Market.debtUnitsDown(budget, units);
-        bought = collateral;
-        uint256 cost = collateral.mulDiv(u, 1 << 128, Math.Rounding.Ceil);
-        uint256 debtSold = debt;
-        if (cost > budgetUnits) {
-            bought = budgetUnits.mulDiv(1 << 128, u);
-            cost = bought.mulDiv(u, 1 << 128, Math.Rounding.Ceil);
-            debtSold = debt.mulDiv(bought, collateral);
-        }
+        uint256 cost;
+        uint256 debtSold;
+        (bought, cost, debtSold) = Market.potSale(debt, collateral, u, Market.debtUnitsDown(budget, units));
         if (debtSold == 0) return (0, 0);
         paid = Market.debtTokensUp(cost, units);
         self.book.potDebt = (debt - debtSold).toUint128();

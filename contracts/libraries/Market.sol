@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {AdaptiveRate} from "./AdaptiveRate.sol";
 import {TickBook} from "./TickBook.sol";
@@ -12,7 +11,6 @@ import {TickBook} from "./TickBook.sol";
 /// @dev Slots are packed by who reads them together. The state sits at slot 0 of the vault; the Lens relies on that.
 library Market {
     using Math for uint256;
-    using SafeCast for uint256;
 
     /// @dev One slot: every change of debt or cash.
     struct Ledger {
@@ -82,15 +80,21 @@ library Market {
     function accrued(State storage self, Units memory units) internal view returns (Ledger memory l, Status memory s) {
         l = self.ledger;
         s = self.status;
+        if (block.timestamp != l.accruedAt) charge(l, s, self.book.debt, units);
+    }
+
+    /// @notice Charges interest up to now, in memory.
+    function charge(Ledger memory l, Status memory s, uint256 bookDebt, Units memory units) internal view {
         uint256 elapsed = block.timestamp - l.accruedAt;
-        if (elapsed == 0) return (l, s);
         l.accruedAt = uint32(block.timestamp);
-        uint256 bookDebt = self.book.debt;
         uint256 debt = debtTokensDown(unitsDown(bookDebt, l.borrowIndex), units);
-        uint256 utilization = debt == 0 ? 0 : debt.mulDiv(WAD, debt + l.cash);
-        (uint256 rate, uint256 rateAtTarget) = AdaptiveRate.accrue(utilization, s.rateAtTarget, elapsed);
+        (uint256 rate, uint256 rateAtTarget) = AdaptiveRate.accrue(
+            utilization(debt, l.cash),
+            s.rateAtTarget,
+            elapsed
+        );
         s.rateAtTarget = uint48(rateAtTarget); // bounded by AdaptiveRate.MAX
-        if (bookDebt == 0) return (l, s);
+        if (bookDebt == 0) return;
         // The index saturates instead of overflowing: a market must stay repayable for ever.
         uint256 index = Math.min(
             Math.ceilDiv(l.borrowIndex * AdaptiveRate.growth(rate, elapsed), WAD),
@@ -98,7 +102,12 @@ library Market {
         );
         l.borrowIndex = uint104(index);
         uint256 interest = debtTokensDown(unitsDown(bookDebt, index), units) - debt;
-        s.reserves = Math.min(s.reserves + (interest * l.reserveFactor) / 100, type(uint112).max).toUint112();
+        s.reserves = uint112(Math.min(s.reserves + (interest * l.reserveFactor) / 100, type(uint112).max));
+    }
+
+    /// @notice The share of the lenders' tokens that is lent out, WAD.
+    function utilization(uint256 debt, uint256 cash) internal pure returns (uint256) {
+        return debt == 0 ? 0 : debt.mulDiv(WAD, debt + cash);
     }
 
     function accrue(State storage self, Units memory units) internal returns (Ledger memory l, Status memory s) {
@@ -163,6 +172,22 @@ library Market {
         return price.mulDiv(BORROW_INDEX_ONE * u.priceMultiplier, index, Math.Rounding.Ceil);
     }
 
+    /// @notice The highest price (whole tokens, Q128.128) at which a tick of ratio `ratio` is liquidatable.
+    /// @dev Exact: R ≥ LT · bookPriceUp(price) ⇔ price ≤ this, since each floor bounds an integer.
+    function liquidationPrice(
+        uint256 ratio,
+        uint256 threshold,
+        uint256 index,
+        Units memory u
+    ) internal pure returns (uint256) {
+        return wholePrice((ratio * BPS) / threshold, index, u);
+    }
+
+    /// @notice The price of whole tokens that a price in book debt per collateral unit stands for, rounded down.
+    function wholePrice(uint256 bookPrice, uint256 index, Units memory u) internal pure returns (uint256) {
+        return bookPrice.mulDiv(index, BORROW_INDEX_ONE * u.priceMultiplier);
+    }
+
     // ------------------------------------------------------------------ who may
 
     /// @notice Whether the caller is `owner` or an operator of it.
@@ -203,6 +228,24 @@ library Market {
         uint256 ceiling = inUnits.mulDiv(BPS, BPS + discount);
         uint256 floor = inUnits.mulDiv(BPS, BPS + risk.bonusMax);
         return Math.max(floor, Math.min(ceiling, potDebt.mulDiv(1 << 128, potCollateral)));
+    }
+
+    /// @notice What `budget` (debt units) buys of the pot at `price` (potPrice): collateral units, what they cost (debt
+    /// units, rounded up) and the debt that leaves the pot with them.
+    function potSale(
+        uint256 potDebt,
+        uint256 potCollateral,
+        uint256 price,
+        uint256 budget
+    ) internal pure returns (uint256 bought, uint256 cost, uint256 debtSold) {
+        bought = potCollateral;
+        cost = bought.mulDiv(price, 1 << 128, Math.Rounding.Ceil);
+        debtSold = potDebt;
+        if (cost > budget) {
+            bought = budget.mulDiv(1 << 128, price);
+            cost = bought.mulDiv(price, 1 << 128, Math.Rounding.Ceil);
+            debtSold = potDebt.mulDiv(bought, potCollateral);
+        }
     }
 
     /// @notice The lenders' assets in token units, rounded down: cash, book debt, the pot at its mark, less reserves.

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {Grid} from "./Grid.sol";
+import {Market} from "./Market.sol";
 import {TickBook} from "./TickBook.sol";
 
 /// @title Sale
@@ -38,6 +39,20 @@ library Sale {
         uint256 den;
     }
 
+    /// @dev Skip: the tick stays and blocks nothing below it. Stop: the sweep ends above the tick.
+    enum Action {
+        Skip,
+        Stop,
+        Seize,
+        Sell
+    }
+
+    struct Step {
+        Action action;
+        int24 land; // where a sale brings the tick: the target, or above it as far as the budget reaches
+        Move move;
+    }
+
     /// @param high @param low Q128.128 book debt per collateral unit.
     function terms(
         uint256 high,
@@ -59,9 +74,14 @@ library Sale {
         t.slope = slope;
         t.liquidationThreshold = liquidationThreshold;
         t.spacing = spacing;
-        t.triggerTick = Grid.ceilTick(Math.ceilDiv(high * liquidationThreshold, BPS), spacing);
+        t.triggerTick = triggerTick(high, liquidationThreshold, spacing);
         t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
         t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+    }
+
+    /// @notice The smallest tick at or above the liquidation threshold at `price` (book debt, Q128.128).
+    function triggerTick(uint256 price, uint256 threshold, int24 spacing) internal pure returns (int24) {
+        return Grid.ceilTick(Math.ceilDiv(price * threshold, BPS), spacing);
     }
 
     /// @notice The price w at which a tick of ratio `ratio` (shifted) is sold, shifted like the terms.
@@ -78,6 +98,32 @@ library Sale {
         uint256 cap = t.high > ratio ? ((t.high - ratio) * 9 * WAD) / (ratio * 10) : 0;
         if (bonus > cap) bonus = Math.max(cap, least);
         return (t.high * WAD) / (WAD + bonus);
+    }
+
+    /// @notice What a sweep does with a populated tick of ratio `ratio` (Q128.128) and `debt`, with `budget` left (both
+    /// book debt): an insolvent tick can only be seized, any other only be sold, in part if the budget is short.
+    function decide(
+        Terms memory t,
+        int24 tick,
+        uint256 ratio,
+        uint256 debt,
+        uint256 budget,
+        bool sell,
+        bool seize
+    ) internal pure returns (Step memory step) {
+        if (Market.isInsolvent(ratio, t.price, t.bonusMin)) {
+            step.action = seize ? Action.Seize : Action.Skip;
+            return step;
+        }
+        step.action = sell ? Action.Sell : Action.Stop;
+        if (!sell) return step;
+        uint256 w = salePrice(t, ratio >> t.shift);
+        step.land = t.targetTick;
+        step.move = move(t, debt, ratio, t.targetRatio, w);
+        if (debt - step.move.debt > budget) {
+            (step.land, step.move) = landing(t, debt, tick, ratio, w, budget);
+            if (step.land == tick) step.action = Action.Stop;
+        }
     }
 
     /// @notice g(R) = w/R − 1, Q128; `ratio` and `w` shifted, ratio < w < 2¹²⁷.

@@ -108,11 +108,21 @@ library TickBook {
         node = self.node[id];
         while (node.kind == Kind.Linked) {
             Link storage link = _link(self, id);
-            shares = (shares * link.from) / link.to;
+            shares = acrossLink(shares, link.from, link.to);
             id = link.parent;
             node = self.node[id];
         }
-        if (node.kind == Kind.Live) debt = node.count == 1 ? node.debt : (shares * node.index) / INDEX_ONE;
+        if (node.kind == Kind.Live) debt = debtOf(node, shares);
+    }
+
+    /// @notice Shares of a child in terms of its parent.
+    function acrossLink(uint256 shares, uint256 from, uint256 to) internal pure returns (uint256) {
+        return (shares * from) / to;
+    }
+
+    /// @notice Debt of `shares` of a live node: rounded down, or all that is left for the last one.
+    function debtOf(Node memory node, uint256 shares) internal pure returns (uint256) {
+        return node.count == 1 ? node.debt : (shares * node.index) / INDEX_ONE;
     }
 
     /// @notice Collateral behind `debt` at `ratio`, rounded down (taken out).
@@ -128,15 +138,19 @@ library TickBook {
     /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.
     function nextPopulated(State storage self, int24 from, int24 floor) internal view returns (int24) {
         while (from >= floor) {
-            int24 word = from >> 8;
-            uint256 bits = self.bitmap[word] << (255 - uint8(uint24(from)));
-            if (bits != 0) {
-                int24 tick = from - int24(uint24(255 - BitMath.mostSignificantBit(bits)));
-                return tick < floor ? floor - 1 : tick;
-            }
-            from = (word << 8) - 1;
+            bool found;
+            (found, from) = highestIn(self.bitmap[from >> 8], from);
+            if (found) return from < floor ? floor - 1 : from;
         }
         return floor - 1;
+    }
+
+    /// @notice The highest tick at or below `from` in the bitmap's `word` of `from`; if there is none, the tick below
+    /// the word.
+    function highestIn(uint256 word, int24 from) internal pure returns (bool found, int24 tick) {
+        uint256 bits = word << (255 - uint8(uint24(from)));
+        if (bits == 0) return (false, ((from >> 8) << 8) - 1);
+        return (true, from - int24(uint24(255 - BitMath.mostSignificantBit(bits))));
     }
 
     function isPopulated(State storage self, int24 tick) internal view returns (bool) {
@@ -144,7 +158,12 @@ library TickBook {
     }
 
     function liveNodeAt(State storage self, int24 tick) internal view returns (uint32) {
-        return uint32(self.liveNode[tick >> 3] >> _idShift(tick));
+        return idIn(self.liveNode[tick >> 3], tick);
+    }
+
+    /// @notice The id of `tick` in its word of eight.
+    function idIn(uint256 word, int24 tick) internal pure returns (uint32) {
+        return uint32(word >> _idShift(tick));
     }
 
     // ------------------------------------------------------------------ one position
