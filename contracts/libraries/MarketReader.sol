@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IVault} from "../interfaces/IVault.sol";
+import {Market} from "./Market.sol";
+import {TickBook} from "./TickBook.sol";
+
+/// @title MarketReader
+/// @notice Reads a market's state from outside, word by word, into the structs that the market itself uses, so that
+/// the market's own pure functions can be applied to it. Knows the layout of Market.State and nothing else.
+/// @dev Fields are decoded from the low end of a word, in the order in which the struct declares them.
+library MarketReader {
+    /// @dev A market now. `ledger` and `status` are charged with interest up to now.
+    struct Reading {
+        IVault vault;
+        Market.Units units;
+        Market.Ledger ledger;
+        Market.Status status;
+        Market.Risk risk;
+        Market.Limits limits;
+        uint256 bookDebt;
+        int24 top; // no tick above it is populated
+        uint32 seizedAt;
+        uint256 potDebt; //       debt units
+        uint256 potCollateral; // collateral units
+    }
+
+    uint256 private constant LEDGER = 0;
+    uint256 private constant STATUS = 1;
+    uint256 private constant RISK = 2;
+    uint256 private constant LIMITS = 3;
+    uint256 private constant BOOK = 4;
+    uint256 private constant POT = 5;
+    uint256 private constant NODE = 6;
+    uint256 private constant BITMAP = 7;
+    uint256 private constant LIVE_NODE = 8;
+    uint256 private constant POSITION = 9;
+
+    function read(IVault vault) internal view returns (Reading memory self) {
+        self.vault = vault;
+        self.units = _units(vault);
+        uint256 word = _word(vault, LEDGER);
+        self.ledger = Market.Ledger({
+            borrowIndex: uint104(word),
+            cash: uint112(word >> 104),
+            accruedAt: uint32(word >> 216),
+            reserveFactor: uint8(word >> 248)
+        });
+        word = _word(vault, STATUS);
+        self.status = Market.Status({
+            rateAtTarget: uint48(word),
+            reserves: uint112(word >> 48),
+            noNewRiskUntil: uint32(word >> 160),
+            liquidationsPausedUntil: uint32(word >> 192),
+            graceUntil: uint32(word >> 224)
+        });
+        word = _word(vault, RISK);
+        self.risk = Market.Risk({
+            oracle: address(uint160(word)),
+            maxLtv: uint16(word >> 160),
+            liquidationThreshold: uint16(word >> 176),
+            target: uint16(word >> 192),
+            bonusMin: uint16(word >> 208),
+            bonusMax: uint16(word >> 224)
+        });
+        word = _word(vault, LIMITS);
+        self.limits = Market.Limits({
+            debtCap: uint80(word),
+            collateralCap: uint80(word >> 80),
+            minDebt: uint64(word >> 160),
+            slope: uint32(word >> 224)
+        });
+        word = _word(vault, BOOK);
+        self.bookDebt = uint104(word);
+        self.top = int24(uint24(word >> 136));
+        self.seizedAt = uint32(word >> 160);
+        word = _word(vault, POT);
+        self.potDebt = uint128(word);
+        self.potCollateral = word >> 128;
+        Market.charge(self.ledger, self.status, self.bookDebt, self.units);
+    }
+
+    /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.
+    function nextPopulated(Reading memory self, int24 from, int24 floor) internal view returns (int24) {
+        while (from >= floor) {
+            bool found;
+            (found, from) = TickBook.highestIn(_at(self.vault, BITMAP, uint256(int256(from >> 8))), from);
+            if (found) return from < floor ? floor - 1 : from;
+        }
+        return floor - 1;
+    }
+
+    /// @notice The live node of a populated tick.
+    function nodeAt(
+        Reading memory self,
+        int24 tick
+    ) internal view returns (uint32 id, TickBook.Node memory node) {
+        id = TickBook.idIn(_at(self.vault, LIVE_NODE, uint256(int256(tick >> 3))), tick);
+        node = _toNode(_at(self.vault, NODE, id));
+    }
+
+    /// @notice A position as it is stored.
+    function positionOf(
+        Reading memory self,
+        address owner,
+        uint96 sub
+    ) internal view returns (TickBook.Position memory) {
+        uint256 word = _at(self.vault, POSITION, uint256(TickBook.keyOf(owner, sub)));
+        return
+            TickBook.Position({
+                node: uint32(word),
+                shares: uint128(word >> 32),
+                surplus: uint96(word >> 160)
+            });
+    }
+
+    /// @notice The node that a position belongs to now (live, closed or none), and its book debt there.
+    function resolve(
+        Reading memory self,
+        TickBook.Position memory position
+    ) internal view returns (uint32 id, TickBook.Node memory node, uint256 debt) {
+        id = position.node;
+        if (id == 0) return (id, node, 0);
+        uint256 shares = position.shares;
+        uint256 word = _at(self.vault, NODE, id);
+        while (uint8(word) == uint8(TickBook.Kind.Linked)) {
+            shares = TickBook.acrossLink(shares, uint80(word >> 40), uint80(word >> 120));
+            id = uint32(word >> 8);
+            word = _at(self.vault, NODE, id);
+        }
+        node = _toNode(word);
+        if (node.kind == TickBook.Kind.Live) debt = TickBook.debtOf(node, shares);
+    }
+
+    function _toNode(uint256 word) private pure returns (TickBook.Node memory) {
+        return
+            TickBook.Node({
+                kind: TickBook.Kind(uint8(word)),
+                rank: uint8(word >> 8),
+                tick: int24(uint24(word >> 16)),
+                count: uint32(word >> 40),
+                index: uint80(word >> 72),
+                debt: uint104(word >> 152)
+            });
+    }
+
+    function _units(IVault vault) private view returns (Market.Units memory units) {
+        units.spacing = vault.SPACING();
+        (
+            units.collateralMultiplier,
+            units.collateralDivisor,
+            units.debtMultiplier,
+            units.debtDivisor,
+            units.priceMultiplier
+        ) = vault.scales();
+    }
+
+    function _word(IVault vault, uint256 slot) private view returns (uint256) {
+        return uint256(vault.readSlot(bytes32(slot)));
+    }
+
+    /// @dev The word of `key` in the mapping at `slot`.
+    function _at(IVault vault, uint256 slot, uint256 key) private view returns (uint256) {
+        return uint256(vault.readSlot(keccak256(abi.encode(key, slot))));
+    }
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
+import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
+import {ILens, LiquidationView, MarketView, PositionView, TickView, Verdict} from "../interfaces/ILens.sol";
+import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
+import {Caps, IVault, RiskParameters} from "../interfaces/IVault.sol";
+import {AdaptiveRate} from "../libraries/AdaptiveRate.sol";
+import {Grid} from "../libraries/Grid.sol";
+import {Market} from "../libraries/Market.sol";
+import {MarketReader} from "../libraries/MarketReader.sol";
+import {Sale} from "../libraries/Sale.sol";
+import {TickBook} from "../libraries/TickBook.sol";
+
+/// @title Lens
+/// @notice See ILens. Stateless; what it computes, it computes with the market's own libraries.
+contract Lens is ILens {
+    using Math for uint256;
+    using MarketReader for MarketReader.Reading;
+
+    /// @dev A market with its price; `terms` are empty on a Dead price.
+    struct Scene {
+        MarketReader.Reading reading;
+        Price price;
+        Sale.Terms terms;
+    }
+
+    /// @inheritdoc ILens
+    function market(IVault vault) public view returns (MarketView memory m) {
+        Scene memory s = _scene(vault);
+        MarketReader.Reading memory r = s.reading;
+        _describe(m, vault);
+        m.spacing = r.units.spacing;
+        m.oracle = r.risk.oracle;
+        m.price = s.price;
+        m.brakeLevel = Market.levelOf(r.status);
+        m.noNewRiskUntil = r.status.noNewRiskUntil;
+        m.liquidationsPausedUntil = r.status.liquidationsPausedUntil;
+        m.graceUntil = r.status.graceUntil;
+        _addRates(m, r);
+        m.potDebt = Market.debtTokensUp(r.potDebt, r.units);
+        m.potCollateral = Market.collateralTokensDown(r.potCollateral, r.units);
+        if (r.potDebt != 0 && s.price.state != PriceState.Dead) {
+            m.potPrice = _potPrice(s, r.potDebt, r.potCollateral, r.seizedAt) / r.units.priceMultiplier;
+        }
+        m.risk = RiskParameters({
+            maxLtv: r.risk.maxLtv,
+            liquidationThreshold: r.risk.liquidationThreshold,
+            target: r.risk.target,
+            bonusMin: r.risk.bonusMin,
+            bonusMax: r.risk.bonusMax,
+            slope: r.limits.slope
+        });
+        m.caps = Caps({
+            debt: r.limits.debtCap,
+            collateral: r.limits.collateralCap,
+            minDebt: r.limits.minDebt
+        });
+        int24 bottom = -Grid.maxTick(r.units.spacing);
+        m.topTick = r.nextPopulated(r.top, bottom);
+        m.populated = m.topTick >= bottom;
+        (m.triggerTick, m.targetTick) =
+            s.price.state == PriceState.Dead
+                ? (type(int24).max, type(int24).min)
+                : (s.terms.triggerTick, s.terms.targetTick);
+    }
+
+    /// @inheritdoc ILens
+    function markets(IVault[] calldata vaults) external view returns (MarketView[] memory views) {
+        views = new MarketView[](vaults.length);
+        for (uint256 i = 0; i < vaults.length; i++) views[i] = market(vaults[i]);
+    }
+
+    /// @inheritdoc ILens
+    function position(IVault vault, address owner, uint96 sub) external view returns (PositionView memory) {
+        return _position(_scene(vault), owner, sub);
+    }
+
+    /// @inheritdoc ILens
+    function positions(
+        IVault vault,
+        address[] calldata owners,
+        uint96[] calldata subs
+    ) external view returns (PositionView[] memory views) {
+        require(owners.length == subs.length, LengthMismatch(owners.length, subs.length));
+        Scene memory s = _scene(vault);
+        views = new PositionView[](owners.length);
+        for (uint256 i = 0; i < owners.length; i++) views[i] = _position(s, owners[i], subs[i]);
+    }
+
+    /// @inheritdoc ILens
+    function ticks(IVault vault, int24 from, uint256 count) external view returns (TickView[] memory views) {
+        Scene memory s = _scene(vault);
+        MarketReader.Reading memory r = s.reading;
+        int24 bottom = -Grid.maxTick(r.units.spacing);
+        int24 first = from < r.top ? from : r.top;
+        // How many there are decides how long the list is, so a first walk counts.
+        uint256 found;
+        int24 tick = first;
+        while (found < count && (tick = r.nextPopulated(tick, bottom)) >= bottom) {
+            found++;
+            tick--;
+        }
+        views = new TickView[](found);
+        tick = first;
+        for (uint256 i = 0; i < found; i++) {
+            tick = r.nextPopulated(tick, bottom);
+            views[i] = _tick(s, tick);
+            tick--;
+        }
+    }
+
+    /// @inheritdoc ILens
+    /// @dev Liquidation.liquidate without writing: the same decision for each tick, on the same numbers.
+    function liquidation(
+        IVault vault,
+        uint256 maxRepay,
+        int24 fromTick,
+        uint32 maxTicks,
+        bool buyPot
+    ) external view returns (LiquidationView memory v) {
+        Scene memory s = _scene(vault);
+        MarketReader.Reading memory r = s.reading;
+        v.price = s.price;
+        BrakeLevel level = Market.levelOf(r.status);
+        if (level == BrakeLevel.LiquidationsPaused) {
+            (v.verdict, v.until) = (Verdict.Paused, r.status.liquidationsPausedUntil);
+            return v;
+        }
+        if (level == BrakeLevel.Grace) {
+            (v.verdict, v.until) = (Verdict.Grace, r.status.graceUntil);
+            return v;
+        }
+        if (s.price.state == PriceState.Dead) {
+            v.verdict = Verdict.Dead;
+            return v;
+        }
+        maxRepay = Math.min(maxRepay, type(uint128).max);
+        v.verdict = Verdict.NothingLiquidatable;
+        uint256 sold = r.bookDebt == 0 ? 0 : _sweep(s, v, maxRepay, fromTick, maxTicks);
+        if (buyPot) sold += _buyPot(s, v, maxRepay - v.repaid);
+        if (v.ticks != 0 || v.potDebtSold != 0) v.verdict = Verdict.Possible;
+        v.seized = Market.collateralTokensDown(sold, r.units);
+        v.gainLow = _valueDown(sold, s.price.low, r.units) - int256(v.repaid);
+        v.gainHigh = _valueDown(sold, s.price.high, r.units) - int256(v.repaid);
+    }
+
+    /// @inheritdoc ILens
+    function liquidatableUnder(
+        IVault vault,
+        uint256[] calldata falls
+    ) external view returns (uint256[] memory amounts) {
+        Scene memory s = _scene(vault);
+        MarketReader.Reading memory r = s.reading;
+        amounts = new uint256[](falls.length);
+        if (s.price.state == PriceState.Dead) return amounts;
+        int24[] memory triggers = new int24[](falls.length);
+        int24 lowest = type(int24).max;
+        for (uint256 i = 0; i < falls.length; i++) {
+            require(falls[i] <= Market.BPS, FallTooLarge(falls[i]));
+            uint256 high = s.price.high.mulDiv(Market.BPS - falls[i], Market.BPS);
+            triggers[i] = Sale.triggerTick(
+                Market.bookPriceUp(high, r.ledger.borrowIndex, r.units),
+                r.risk.liquidationThreshold,
+                r.units.spacing
+            );
+            if (triggers[i] < lowest) lowest = triggers[i];
+        }
+        int24 tick = r.top;
+        while ((tick = r.nextPopulated(tick, lowest)) >= lowest) {
+            (, TickBook.Node memory node) = r.nodeAt(tick);
+            for (uint256 i = 0; i < falls.length; i++) if (tick >= triggers[i]) amounts[i] += node.debt;
+            tick--;
+        }
+        for (uint256 i = 0; i < falls.length; i++) amounts[i] = _debtTokensUp(amounts[i], r);
+    }
+
+    // ------------------------------------------------------------------ markets
+
+    function _scene(IVault vault) private view returns (Scene memory s) {
+        s.reading = MarketReader.read(vault);
+        Market.Risk memory risk = s.reading.risk;
+        s.price = IOracleAdapter(risk.oracle).read();
+        if (s.price.state == PriceState.Dead) return s;
+        s.terms = Sale.terms(
+            Market.bookPriceUp(s.price.high, s.reading.ledger.borrowIndex, s.reading.units),
+            Market.bookPriceDown(s.price.low, s.reading.ledger.borrowIndex, s.reading.units),
+            risk.liquidationThreshold,
+            risk.target,
+            risk.bonusMin,
+            risk.bonusMax,
+            s.reading.limits.slope,
+            s.reading.units.spacing
+        );
+    }
+
+    /// @dev What the market says of itself.
+    function _describe(MarketView memory m, IVault vault) private view {
+        m.vault = address(vault);
+        m.collateral = vault.COLLATERAL();
+        m.debt = vault.asset();
+        m.collateralDecimals = IERC20Metadata(m.collateral).decimals();
+        m.debtDecimals = IERC20Metadata(m.debt).decimals();
+        m.insurance = IInsuranceFund(vault.INSURANCE()).balanceOf(address(vault));
+        m.totalAssets = vault.totalAssets();
+        m.sharePrice = vault.convertToAssets(10 ** vault.decimals());
+    }
+
+    function _addRates(MarketView memory m, MarketReader.Reading memory r) private pure {
+        m.borrowIndex = r.ledger.borrowIndex;
+        m.rateAtTarget = r.status.rateAtTarget;
+        m.reserveFactor = r.ledger.reserveFactor;
+        m.bookDebt = r.bookDebt;
+        m.totalDebt = Market.debtTokensDown(Market.unitsDown(r.bookDebt, r.ledger.borrowIndex), r.units);
+        m.cash = r.ledger.cash;
+        m.reserves = r.status.reserves;
+        m.utilization = Market.utilization(m.totalDebt, m.cash);
+        (m.borrowRate, ) = AdaptiveRate.accrue(m.utilization, m.rateAtTarget, 0);
+        m.lendRate = (m.borrowRate.mulDiv(m.utilization, Market.WAD) * (100 - m.reserveFactor)) / 100;
+    }
+
+    // ------------------------------------------------------------------ positions and ticks
+
+    function _position(
+        Scene memory s,
+        address owner,
+        uint96 sub
+    ) private view returns (PositionView memory p) {
+        MarketReader.Reading memory r = s.reading;
+        TickBook.Position memory stored = r.positionOf(owner, sub);
+        TickBook.Node memory node;
+        (p.owner, p.sub) = (owner, sub);
+        (p.node, node, p.bookDebt) = r.resolve(stored);
+        p.surplus = Market.collateralTokensDown(stored.surplus, r.units);
+        p.seized = node.kind == TickBook.Kind.Closed;
+        if (p.bookDebt == 0) return p;
+        p.tick = node.tick;
+        uint256 ratio = Grid.ratioOf(p.tick, r.units.spacing);
+        uint256 threshold = r.risk.liquidationThreshold;
+        p.debt = _debtTokensUp(p.bookDebt, r);
+        p.collateral = Market.collateralTokensDown(TickBook.behindDown(p.bookDebt, ratio), r.units);
+        p.liquidationPrice = Market.liquidationPrice(ratio, threshold, r.ledger.borrowIndex, r.units);
+        p.liquidationPriceWad = p.liquidationPrice.mulDiv(Market.WAD, 1 << 128);
+        if (s.price.state == PriceState.Dead) return p;
+        uint256 low = Market.bookPriceDown(s.price.low, r.ledger.borrowIndex, r.units);
+        p.ltvHigh = ratio.mulDiv(Market.WAD, s.terms.price, Math.Rounding.Ceil);
+        p.ltvLow = ratio.mulDiv(Market.WAD, low, Math.Rounding.Ceil);
+        p.collateralRatio = s.terms.price.mulDiv(Market.WAD, ratio);
+        // Rounded up and one less, so that a tick exactly at the threshold, which is liquidatable, shows less than 1.
+        p.health = s.terms.price.mulDiv(threshold * Market.WAD, Market.BPS * ratio, Math.Rounding.Ceil) - 1;
+        p.liquidatable = p.tick >= s.terms.triggerTick;
+        p.insolvent = Market.isInsolvent(ratio, s.terms.price, s.terms.bonusMin);
+    }
+
+    function _tick(Scene memory s, int24 tick) private view returns (TickView memory v) {
+        MarketReader.Reading memory r = s.reading;
+        TickBook.Node memory node;
+        v.tick = tick;
+        (v.node, node) = r.nodeAt(tick);
+        v.count = node.count;
+        v.ratio = Grid.ratioOf(tick, r.units.spacing);
+        v.bookDebt = node.debt;
+        v.debt = _debtTokensUp(node.debt, r);
+        v.collateral = Market.collateralTokensDown(TickBook.behindDown(node.debt, v.ratio), r.units);
+        v.liquidationPrice = Market.liquidationPrice(
+            v.ratio,
+            r.risk.liquidationThreshold,
+            r.ledger.borrowIndex,
+            r.units
+        );
+        if (s.price.state == PriceState.Dead) return v;
+        v.ltvHigh = v.ratio.mulDiv(Market.WAD, s.terms.price, Math.Rounding.Ceil);
+        v.liquidatable = tick >= s.terms.triggerTick;
+        v.insolvent = Market.isInsolvent(v.ratio, s.terms.price, s.terms.bonusMin);
+        v.salePrice = Market.wholePrice(
+            Sale.salePrice(s.terms, v.ratio >> s.terms.shift) << s.terms.shift,
+            r.ledger.borrowIndex,
+            r.units
+        );
+    }
+
+    // ------------------------------------------------------------------ liquidation
+
+    /// @return sold collateral units
+    function _sweep(
+        Scene memory s,
+        LiquidationView memory v,
+        uint256 maxRepay,
+        int24 fromTick,
+        uint32 maxTicks
+    ) private view returns (uint256 sold) {
+        MarketReader.Reading memory r = s.reading;
+        uint256 index = r.ledger.borrowIndex;
+        uint256 budget = Market.bookDown(Market.debtUnitsDown(maxRepay, r.units), index);
+        uint256 repaid;
+        bool fresh = s.price.state == PriceState.Fresh;
+        int24 floor = s.terms.triggerTick;
+        int24 tick = fromTick < r.top ? fromTick : r.top;
+        (v.fromTick, v.landTick) = (tick, s.terms.targetTick);
+        while ((tick = r.nextPopulated(tick, floor)) >= floor) {
+            if (maxTicks != 0 && v.ticks == maxTicks) break;
+            uint256 ratio = Grid.ratioOf(tick, r.units.spacing);
+            (, TickBook.Node memory node) = r.nodeAt(tick);
+            Sale.Step memory step = Sale.decide(s.terms, tick, ratio, node.debt, budget, true, fresh);
+            if (step.action == Sale.Action.Stop) {
+                v.verdict = Verdict.BudgetTooSmall;
+                break;
+            }
+            if (step.action == Sale.Action.Skip) {
+                v.verdict = Verdict.NotFresh;
+            } else {
+                v.ticks++;
+                v.lowestTick = tick;
+            }
+            if (step.action == Sale.Action.Seize) {
+                v.ticksSeized++;
+                v.seizedPotDebt += Market.unitsDown(node.debt, index);
+                v.seizedPotCollateral += TickBook.behindDown(node.debt, ratio);
+            } else if (step.action == Sale.Action.Sell) {
+                budget -= node.debt - step.move.debt;
+                repaid += node.debt - step.move.debt;
+                sold += step.move.seized;
+                if (step.land != s.terms.targetTick) {
+                    (v.partialTick, v.partialLandTick) = (tick, step.land);
+                    break;
+                }
+            }
+            tick--;
+        }
+        v.repaid = Market.debtTokensUp(Market.unitsUp(repaid, index), r.units);
+    }
+
+    /// @dev The pot, with what the sweep has just seized. @return bought collateral units
+    function _buyPot(
+        Scene memory s,
+        LiquidationView memory v,
+        uint256 budget
+    ) private view returns (uint256 bought) {
+        MarketReader.Reading memory r = s.reading;
+        uint256 debt = r.potDebt + v.seizedPotDebt;
+        if (debt == 0) return 0;
+        if (s.price.state != PriceState.Fresh) {
+            if (v.verdict == Verdict.NothingLiquidatable) v.verdict = Verdict.NotFresh;
+            return 0;
+        }
+        uint256 collateral = r.potCollateral + v.seizedPotCollateral;
+        uint256 price = _potPrice(s, debt, collateral, v.seizedPotDebt != 0 ? block.timestamp : r.seizedAt);
+        uint256 cost;
+        (bought, cost, v.potDebtSold) = Market.potSale(
+            debt,
+            collateral,
+            price,
+            Market.debtUnitsDown(budget, r.units)
+        );
+        if (v.potDebtSold == 0) {
+            v.verdict = Verdict.BudgetTooSmall;
+            return 0;
+        }
+        v.potCollateralSold = bought;
+        v.repaid += Market.debtTokensUp(cost, r.units);
+    }
+
+    /// @dev Debt units per collateral unit, Q128.128, at the lower price.
+    function _potPrice(
+        Scene memory s,
+        uint256 debt,
+        uint256 collateral,
+        uint256 seizedAt
+    ) private view returns (uint256) {
+        return Market.potPrice(debt, collateral, s.price.low, seizedAt, s.reading.risk, s.reading.units);
+    }
+
+    // ------------------------------------------------------------------ units
+
+    function _debtTokensUp(uint256 bookDebt, MarketReader.Reading memory r) private pure returns (uint256) {
+        return Market.debtTokensUp(Market.unitsUp(bookDebt, r.ledger.borrowIndex), r.units);
+    }
+
+    /// @dev Debt token units that `collateral` (units) is worth at `price`, rounded down.
+    function _valueDown(
+        uint256 collateral,
+        uint256 price,
+        Market.Units memory units
+    ) private pure returns (int256) {
+        uint256 value = collateral.mulDiv(price * units.priceMultiplier, 1 << 128);
+        return int256(Market.debtTokensDown(value, units));
+    }
+}
