@@ -9,8 +9,7 @@
  * each accrual and then taken over, so that a run does not dilute its bounds.
  */
 import type { NetworkConnection } from "hardhat/types/network";
-import type { Interface} from "ethers";
-import { type Log, toBeHex } from "ethers";
+import { type Interface, toBeHex } from "ethers";
 
 import { type Liquidation, type Moved, type Parameters, type Price, Model, Refusal } from "../model/model.ts";
 import { Real } from "../model/real.ts";
@@ -183,6 +182,7 @@ export class Run {
       topUp: 5,
       close: 2,
       surplus: 4,
+      transfer: 2,
       stranger: 4,
       lend: 10,
       movePrice: 24,
@@ -282,7 +282,10 @@ export class Run {
     const account = this.borrower();
     if (account === undefined) return this.lend();
     const { debt } = this.holdings(account);
-    await this.adjust(account, 0n, -((debt * this.random.between(10n, 9_990n)) / 10_000n) - 1n);
+    // Sometimes all but dust.
+    const left = this.random.chance(15) ? this.random.between(1n, 3n) : debt;
+    const repaid = left < debt ? debt - left : (debt * this.random.between(10n, 9_990n)) / 10_000n + 1n;
+    await this.adjust(account, 0n, -repaid);
   }
 
   private async topUp(): Promise<void> {
@@ -335,6 +338,26 @@ export class Run {
         account.owner,
       ]),
       (moved, log) => this.admit("surplus withdrawn", moved, log("WithdrawSurplus").amount as bigint),
+    );
+  }
+
+  private async transfer(): Promise<void> {
+    const { random, model } = this;
+    const from = random.chance(80)
+      ? (this.borrower() ?? random.pick(this.accounts))
+      : random.pick(this.accounts);
+    const to = random.pick(this.accounts.filter(({ owner }) => owner === from.owner));
+    await this.both(
+      `transfer ${from.name} to ${to.name}`,
+      () => model.transfer(from.name, to.name),
+      from.owner,
+      this.addresses.vault,
+      this.market.vault.interface.encodeFunctionData("transferPosition", [
+        from.owner,
+        from.sub,
+        to.owner,
+        to.sub,
+      ]),
     );
   }
 

@@ -382,6 +382,16 @@ export class Model {
     return moved;
   }
 
+  /** The position as it is becomes that of another, empty account. */
+  transfer(from: string, to: string): void {
+    const [moved, empty] = [this.account(from), this.account(to)];
+    if (empty.tick !== undefined || this.compare(empty.surplus, Real.zero, "empty") !== 0) {
+      throw new Refusal("PositionNotEmpty");
+    }
+    this.put(from, empty);
+    this.put(to, moved);
+  }
+
   /** The smallest tick that `debt` over `margin` may take, at most `ceiling`. */
   private tickFor(debt: Real, margin: Real, ceiling: number | undefined): number {
     if (margin.isZero() && ceiling === undefined) throw new Refusal("DebtWithoutCollateral");
