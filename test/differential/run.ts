@@ -282,8 +282,9 @@ export class Run {
     const account = this.borrower();
     if (account === undefined) return this.lend();
     const { debt } = this.holdings(account);
-    // Sometimes all but dust.
-    const left = this.random.chance(15) ? this.random.between(1n, 3n) : debt;
+    // Sometimes all but dust, of as many units as tell a tick from the next in spite of roundings.
+    const dust = this.market.parameters.debtDecimals > 8 ? this.random.magnitude(10n ** 7n, 10n ** 11n) : 1n;
+    const left = this.random.chance(15) ? dust : debt;
     const repaid = left < debt ? debt - left : (debt * this.random.between(10n, 9_990n)) / 10_000n + 1n;
     await this.adjust(account, 0n, -repaid);
   }
