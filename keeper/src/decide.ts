@@ -1,6 +1,7 @@
+import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
 import { formatAmount, formatPercent } from "@breakwater/sdk/core";
 
-import type { BrakeLevel, MarketSnapshot, Offer, PriceState, Snapshot } from "./snapshot.ts";
+import type { MarketSnapshot, Offer, Snapshot } from "./snapshot.ts";
 
 // What to do with a snapshot, and why nothing more: pure, synchronous, no clock.
 
@@ -48,6 +49,7 @@ export type Reason =
   | { kind: "no debt" }
   | { kind: "not liquidatable"; tick: number; distance: bigint }
   | { kind: "not sellable"; ticks: number; state: PriceState }
+  | { kind: "pot waits"; debt: bigint; state: PriceState }
   | { kind: "no quote"; sizes: number }
   | { kind: "gas unpriced" }
   | { kind: "unprofitable"; best: Costs }
@@ -71,11 +73,14 @@ function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Pa
 
   const fresh = market.priceState === "Fresh";
   const reasons: Reason[] = [];
-  if (market.liquidatable.ticks === 0) {
+  if (market.liquidatableTicks === 0) {
     const { nearest } = market;
     reasons.push(nearest ? { kind: "not liquidatable", ...nearest } : { kind: "no debt" });
   }
-  if (market.liquidatable.ticks > 0 || (market.potDebt > 0n && fresh)) {
+  if (market.potDebt > 0n && !fresh) {
+    reasons.push({ kind: "pot waits", debt: market.potDebt, state: market.priceState });
+  }
+  if (market.liquidatableTicks > 0 || (market.potDebt > 0n && fresh)) {
     const choice = mostProfitable(market, snapshot, parameters);
     // A liquidation seizes insolvent ticks on its way.
     if (choice.kind === "liquidate") return { market, actions: [choice], reasons };
@@ -149,6 +154,8 @@ export function explain(reason: Reason, market: MarketSnapshot): string {
       return `nearest tick ${reason.tick}: the price is ${formatPercent(reason.distance)} above its liquidation price`;
     case "not sellable":
       return `${reason.ticks} ticks are insolvent, but cannot be seized on a price that is ${reason.state}`;
+    case "pot waits":
+      return `seized collateral for ${amount(reason.debt)} of debt is not sold on a price that is ${reason.state}`;
     case "no quote":
       return `none of ${reason.sizes} sizes buys a step or can be sold on a pool`;
     case "gas unpriced":

@@ -1,7 +1,6 @@
-// What a decision is made of: one block's view of every market, and nothing else. Plain values, no chain.
+import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
 
-export type PriceState = "Dead" | "Single" | "Diverged" | "Fresh";
-export type BrakeLevel = "None" | "NoNewRisk" | "Grace" | "LiquidationsPaused";
+// What a decision is made of: one block's view of every market, and nothing else. Plain values, no chain.
 
 /** What a liquidation of one size would do, were it sent now. Amounts in token units. */
 export interface Offer {
@@ -22,8 +21,8 @@ export interface MarketSnapshot {
   brake: { level: BrakeLevel; until: bigint };
   /** The highest populated tick and how far the price is from liquidating it, WAD; none: no debt. */
   nearest?: { tick: number; distance: bigint };
-  liquidatable: { ticks: number; debt: bigint }; // debt token units
-  insolventTicks: number; // that can be seized whole
+  liquidatableTicks: number; // insolvent ones included
+  insolventTicks: number; //    of them; they can only be seized whole
   potDebt: bigint; //        debt token units, seized and not yet sold
   /** Debt token units for 10^18 wei of the chain's coin; undefined: no pool says. */
   coinPrice: bigint | undefined;

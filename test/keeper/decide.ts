@@ -29,7 +29,7 @@ const market: MarketSnapshot = {
   priceState: "Fresh",
   brake: { level: "None", until: 0n },
   nearest: { tick: 3_050, distance: -(10n ** 16n) },
-  liquidatable: { ticks: 3, debt: 30_000n * USDC },
+  liquidatableTicks: 3,
   insolventTicks: 0,
   potDebt: 0n,
   coinPrice: 2_000n * USDC,
@@ -58,7 +58,7 @@ function decideOn(
 }
 
 const CALM = {
-  liquidatable: { ticks: 0, debt: 0n },
+  liquidatableTicks: 0,
   nearest: { tick: 3_000, distance: 42n * 10n ** 15n },
   offers: [],
 } satisfies Partial<MarketSnapshot>;
@@ -177,7 +177,7 @@ describe("decide", () => {
   it("leaves the pot while the price is not fresh", () => {
     const { actions, reasons } = decideOn({ ...CALM, potDebt: 1n, priceState: "Single" });
     expect(actions).to.deep.equal([]);
-    expect(reasons.map(({ kind }) => kind)).to.deep.equal(["not liquidatable"]);
+    expect(reasons.map(({ kind }) => kind)).to.deep.equal(["not liquidatable", "pot waits"]);
   });
 
   it("seizes insolvent ticks when no liquidation pays", () => {

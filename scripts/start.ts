@@ -1,0 +1,215 @@
+// `npm start`: a whole Breakwater on this machine. A Hardhat node on 127.0.0.1, the deployment, lenders, positions, an
+// arbitrageur, the keeper as a process of its own, and prices that move. Ctrl-C ends all of it.
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { network } from "hardhat";
+
+import { type Local, deployLocal } from "../deploy/local.ts";
+import { openArbitrageur } from "./arbitrage.ts";
+import { random } from "./drill/book.ts";
+import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
+import { wobble } from "./start/prices.ts";
+
+const HOST = "127.0.0.1";
+/** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
+const STEP_SECONDS = 600;
+
+const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--help]
+
+  --port       of the JSON-RPC server on ${HOST} (8545)
+  --positions  opened at the beginning (200)
+  --seed       of sizes, leverage and prices (1)
+  --step       milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (4000)
+`;
+
+class Refusal extends Error {}
+
+function options(args: string[]) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      port: { type: "string", default: "8545" },
+      positions: { type: "string", default: "200" },
+      seed: { type: "string", default: "1" },
+      step: { type: "string", default: "4000" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const whole = (name: "port" | "positions" | "seed" | "step", most: number) => {
+    const value = Number(values[name]);
+    if (!Number.isInteger(value) || value < 0 || value > most) {
+      throw new Refusal(`--${name} must be a whole number from 0 to ${most}, not ${values[name]}`);
+    }
+    return value;
+  };
+  return {
+    help: values.help,
+    port: whole("port", 65_535),
+    positions: whole("positions", 2_000),
+    seed: whole("seed", 2 ** 32 - 1),
+    step: whole("step", 3_600_000),
+  };
+}
+
+const started = Date.now();
+function say(who: string, words: string): void {
+  const seconds = ((Date.now() - started) / 1000).toFixed(0).padStart(4);
+  console.log(`${seconds}s  ${who.padEnd(11)} ${words}`);
+}
+
+async function refuseBusyPort(port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === "EADDRINUSE"
+          ? new Refusal(
+              `port ${port} of ${HOST} is busy: stop what listens there, or choose another with --port`,
+            )
+          : error,
+      );
+    });
+    probe.listen(port, HOST, () => probe.close(() => resolve()));
+  });
+}
+
+async function writeAddresses({ addresses }: Local): Promise<string> {
+  const directory = fileURLToPath(new URL("../deploy/addresses/", import.meta.url));
+  const file = `${directory}${addresses.chainId}.json`;
+  await mkdir(directory, { recursive: true });
+  await writeFile(file, `${JSON.stringify(addresses, null, 2)}\n`);
+  return file;
+}
+
+/** The keeper in its own process; its log lines become ours. */
+function startKeeper(rpcUrl: string, addresses: string, account: string): ChildProcess {
+  const keeper = fork(fileURLToPath(new URL("../keeper/src/main.ts", import.meta.url)), [], {
+    execArgv: ["--import", "tsx"],
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
+    env: {
+      ...process.env,
+      RPC_URL: rpcUrl,
+      ADDRESSES: addresses,
+      ACCOUNT: account,
+      PRIVATE_KEY: "",
+      POLL_MS: "500",
+      LOG_LEVEL: "info",
+    },
+  });
+  createInterface({ input: keeper.stdout! }).on("line", (line) => {
+    try {
+      const { msg } = JSON.parse(line) as { msg?: string };
+      say("keeper", msg ?? line);
+    } catch {
+      say("keeper", line);
+    }
+  });
+  return keeper;
+}
+
+async function stopKeeper(keeper: ChildProcess): Promise<void> {
+  if (keeper.exitCode !== null || keeper.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => keeper.once("exit", () => resolve()));
+  keeper.kill("SIGTERM");
+  const late = setTimeout(() => keeper.kill("SIGKILL"), 5_000);
+  await gone;
+  clearTimeout(late);
+}
+
+async function main(): Promise<void> {
+  const { help, port, positions, seed, step } = options(process.argv.slice(2));
+  if (help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stopping.abort());
+
+  await refuseBusyPort(port);
+  const server = await network.createServer("default", HOST, port);
+  const { port: bound } = await server.listen();
+  const rpcUrl = `http://${HOST}:${bound}`;
+  say("chain", `JSON-RPC on ${rpcUrl}, chain 31337, Hardhat's accounts unlocked`);
+  const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
+  let keeper: ChildProcess | undefined;
+  try {
+    const local = await deployLocal(connection);
+    signal.throwIfAborted();
+    const file = await writeAddresses(local);
+    printAddresses(local);
+
+    const [lender, trader, keeperAccount, ...owners] = local.signers.others;
+    if (!lender || !trader || !keeperAccount || owners.length === 0) throw new Error("too few accounts");
+    await fundLenders(local, lender);
+    const next = random(seed);
+    await openPositions(local, planOpenings(local, owners, positions, { from: 1.2, to: 5 }, next));
+    say("book", `lenders funded, ${positions} positions of leverage 1.2 to 5 opened`);
+    signal.throwIfAborted();
+    const arbitrageur = await openArbitrageur(local, trader);
+
+    keeper = startKeeper(rpcUrl, file, keeperAccount.address);
+    keeper.once("exit", (code) => {
+      if (signal.aborted) return;
+      say("keeper", `ended by itself with code ${code ?? "none"}`);
+      process.exitCode = 1;
+      stopping.abort();
+    });
+
+    const prices = wobble(local.parameters.feeds, next);
+    let opened = positions;
+    for (let count = 1; !signal.aborted; count++) {
+      await pause(step, undefined, { signal });
+      const { moved, news } = prices.step();
+      for (const [pair, price] of Object.entries(moved)) await local.setPrice(pair, price);
+      if (news) say("prices", news);
+      for (const { pool, words } of await arbitrageur.trade()) {
+        if (news) say("arbitrage", `${pool}: ${words}`);
+      }
+      await connection.provider.request({ method: "evm_increaseTime", params: [STEP_SECONDS] });
+      await connection.provider.request({ method: "evm_mine" });
+      if (count % 10 === 0) {
+        await openPositions(local, planOpenings(local, owners, 3, { from: 4, to: 5 }, next, opened));
+        opened += 3;
+        say("book", "3 new positions of leverage 4 to 5");
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    stopping.abort();
+    if (keeper) await stopKeeper(keeper);
+    await connection.close();
+    await server.close();
+    say("chain", "stopped");
+  }
+}
+
+function printAddresses({ addresses, signers }: Local): void {
+  const section = (title: string, record: Record<string, string>) => {
+    console.log(`\n  ${title}`);
+    for (const [name, address] of Object.entries(record)) console.log(`    ${name.padEnd(28)} ${address}`);
+  };
+  section("contracts", addresses.contracts);
+  section("markets", Object.fromEntries(addresses.markets.map(({ id, vault }) => [id, vault])));
+  section("oracles", Object.fromEntries(addresses.markets.map(({ id, oracle }) => [id, oracle])));
+  section("Safes", addresses.safes);
+  section("tokens", addresses.tokens);
+  section("feeds (settable)", addresses.feeds);
+  section("accounts", { deployer: signers.deployer.address });
+  console.log();
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Refusal ? error.message : error);
+  process.exitCode = 1;
+}
+process.exit();

@@ -1,0 +1,35 @@
+import type { ContractRunner } from "ethers";
+
+import { type Addresses, type MarketAddresses, contractAddress } from "../addresses.ts";
+import {
+  EmergencyBrake__factory,
+  FlashLiquidator__factory,
+  InsuranceFund__factory,
+  Lens__factory,
+  Liquidator__factory,
+  OracleAdapter__factory,
+  QuoterV2__factory,
+  SwapRouter__factory,
+  UniswapV3Factory__factory,
+  Vault__factory,
+} from "../types/index.ts";
+
+/** The typed contracts of a deployment; `runner` is a provider, or a signer to write. */
+export function connect(addresses: Addresses, runner: ContractRunner) {
+  const at = (name: string) => contractAddress(addresses, name);
+  return {
+    addresses,
+    lens: Lens__factory.connect(at("Lens"), runner),
+    liquidator: Liquidator__factory.connect(at("Liquidator"), runner),
+    flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), runner),
+    brake: EmergencyBrake__factory.connect(at("EmergencyBrake"), runner),
+    insurance: InsuranceFund__factory.connect(at("InsuranceFund"), runner),
+    quoter: QuoterV2__factory.connect(at("QuoterV2"), runner),
+    router: SwapRouter__factory.connect(at("SwapRouter"), runner),
+    factory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), runner),
+    vault: ({ vault }: MarketAddresses) => Vault__factory.connect(vault, runner),
+    oracle: ({ oracle }: MarketAddresses) => OracleAdapter__factory.connect(oracle, runner),
+  };
+}
+
+export type Contracts = ReturnType<typeof connect>;
