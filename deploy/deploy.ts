@@ -39,6 +39,8 @@ const CONTRACTS = [
   "Liquidator",
   "EmergencyBrake",
   "InsuranceFund",
+  "Lens",
+  "FlashLiquidator",
   "UniswapV3Factory",
   "NonfungiblePositionManager",
   "SwapRouter",

@@ -5,6 +5,7 @@ import { entry, type Parameters } from "../parameters.ts";
 import { accessModule } from "./Access.ts";
 import { feedsModule } from "./Feeds.ts";
 import { marketsModule } from "./Markets.ts";
+import { peripheryModule } from "./Periphery.ts";
 import { poolsModule } from "./Pools.ts";
 import { protocolModule } from "./Protocol.ts";
 import { safesModule } from "./Safes.ts";
@@ -17,11 +18,13 @@ export function breakwaterModule(parameters: Parameters, tokens: Record<string, 
   const safes = safesModule(parameters);
   const protocol = protocolModule();
   const markets = marketsModule(parameters, tokens, feeds, pools, protocol);
+  const periphery = peripheryModule(protocol, uniswap);
   const access = accessModule(parameters, safes, protocol, markets);
   return buildModule("Breakwater", (m) => {
     m.useModule(access);
     return {
       ...m.useModule(protocol),
+      ...m.useModule(periphery),
       ...m.useModule(uniswap),
       ...m.useModule(safes),
       ...m.useModule(feeds),

@@ -1,0 +1,19 @@
+// What keepers and screens use; nothing depends on it.
+import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
+
+import type { protocolModule } from "./Protocol.ts";
+import type { uniswapModule } from "./Uniswap.ts";
+
+export function peripheryModule(
+  protocol: ReturnType<typeof protocolModule>,
+  uniswap: ReturnType<typeof uniswapModule>,
+) {
+  return buildModule("Periphery", (m) => {
+    const { Liquidator: liquidator } = m.useModule(protocol);
+    const { SwapRouter: router } = m.useModule(uniswap);
+    return {
+      Lens: m.contract("Lens"),
+      FlashLiquidator: m.contract("FlashLiquidator", [liquidator, router]),
+    };
+  });
+}
