@@ -5,8 +5,10 @@ import type { NetworkConnection } from "hardhat/types/network";
 import {
   AccessManager__factory,
   EmergencyBrake__factory,
+  FlashLiquidator__factory,
   InsuranceFund__factory,
   IOracleAdapter__factory,
+  Lens__factory,
   Liquidator__factory,
   NonfungiblePositionManager__factory,
   QuoterV2__factory,
@@ -123,6 +125,8 @@ export function connectLocal(
       liquidator: Liquidator__factory.connect(at("Liquidator"), deployer),
       brake: EmergencyBrake__factory.connect(at("EmergencyBrake"), deployer),
       insurance: InsuranceFund__factory.connect(at("InsuranceFund"), deployer),
+      lens: Lens__factory.connect(at("Lens"), deployer),
+      flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), deployer),
       uniswapFactory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), deployer),
       positionManager: NonfungiblePositionManager__factory.connect(
         at("NonfungiblePositionManager"),

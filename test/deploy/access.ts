@@ -298,6 +298,13 @@ describe("the governor's delay", () => {
       manager,
       "AccessManagerNotReady",
     );
+    // The pauser can stop it meanwhile; the governor has to begin again.
+    const cancel = manager.interface.encodeFunctionData("cancel", [
+      await safes.governor.getAddress(),
+      ...operation,
+    ]);
+    await execute(safes.pauser, signers.pausers.slice(0, 2), manager, cancel);
+    await execute(safes.governor, governors, manager, schedule);
     await networkHelpers.time.increase(GOVERNOR_DELAY);
     await expect(manager.connect(lender).execute(...operation)).to.be.revertedWithCustomError(
       manager,
