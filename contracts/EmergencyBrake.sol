@@ -105,7 +105,11 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
     /// @inheritdoc IEmergencyBrake
     function pausesOf(
         address market
-    ) external view returns (uint256 pausedAt, uint256 pausedUntil, uint256 graceUntil, uint256 noNewRiskUntil) {
+    )
+        external
+        view
+        returns (uint256 pausedAt, uint256 pausedUntil, uint256 graceUntil, uint256 noNewRiskUntil)
+    {
         Pauses memory p = _pauses[market];
         return (p.pausedAt, p.pausedUntil, p.graceUntil, p.noNewRiskUntil);
     }
@@ -169,7 +173,11 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
 
     function _apply(address market, Pauses memory p) private {
         _pauses[market] = p;
-        IVault(market).setBrake(uint32(Math.max(p.noNewRiskUntil, p.graceUntil)), p.pausedUntil, p.graceUntil);
+        IVault(market).setBrake(
+            uint32(Math.max(p.noNewRiskUntil, p.graceUntil)),
+            p.pausedUntil,
+            p.graceUntil
+        );
     }
 
     function _refilled(address market) private view returns (Pauses memory p) {

@@ -100,7 +100,11 @@ contract Vault is
     Market.State private _market;
 
     constructor(Listing memory listing) {
-        (address collateral, address debt, int24 spacing) = (listing.collateral, listing.debt, listing.spacing);
+        (address collateral, address debt, int24 spacing) = (
+            listing.collateral,
+            listing.debt,
+            listing.spacing
+        );
         require(collateral != debt, SameToken(debt));
         require(spacing >= 4, SpacingTooSmall(spacing, 4));
         uint8 collateralDecimals = _decimalsOf(collateral);
@@ -123,6 +127,8 @@ contract Vault is
     }
 
     /// @notice Opens the market; called once, by the proxy's constructor.
+    /// @dev ERC20's and ERC4626's initializers would store the name, the symbol and the asset, which are immutable here.
+    /// @custom:oz-upgrades-unsafe-allow missing-initializer-call
     function initialize(
         address authority_,
         address oracle,
@@ -233,9 +239,14 @@ contract Vault is
     ) external {
         require(block.timestamp <= deadline, SignatureExpired(deadline));
         bytes32 digest = _hashTypedData(
-            keccak256(abi.encode(SET_OPERATOR_TYPEHASH, owner, operator, approved, _useNonce(owner), deadline))
+            keccak256(
+                abi.encode(SET_OPERATOR_TYPEHASH, owner, operator, approved, _useNonce(owner), deadline)
+            )
         );
-        require(SignatureCheckerLib.isValidSignatureNowCalldata(owner, digest, signature), InvalidSignature(owner));
+        require(
+            SignatureCheckerLib.isValidSignatureNowCalldata(owner, digest, signature),
+            InvalidSignature(owner)
+        );
         _setOperator(owner, operator, approved);
     }
 
@@ -296,22 +307,30 @@ contract Vault is
     }
 
     /// @inheritdoc IERC4626
-    function previewDeposit(uint256 assets) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
+    function previewDeposit(
+        uint256 assets
+    ) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
         return _toShares(assets, _previewAssets(true), Math.Rounding.Floor);
     }
 
     /// @inheritdoc IERC4626
-    function previewMint(uint256 shares) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
+    function previewMint(
+        uint256 shares
+    ) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
         return _toAssets(shares, _previewAssets(true), Math.Rounding.Ceil);
     }
 
     /// @inheritdoc IERC4626
-    function previewWithdraw(uint256 assets) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
+    function previewWithdraw(
+        uint256 assets
+    ) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
         return _toShares(assets, _previewAssets(false), Math.Rounding.Ceil);
     }
 
     /// @inheritdoc IERC4626
-    function previewRedeem(uint256 shares) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
+    function previewRedeem(
+        uint256 shares
+    ) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
         return _toAssets(shares, _previewAssets(false), Math.Rounding.Floor);
     }
 
@@ -370,11 +389,20 @@ contract Vault is
         BrakeLevel level = Market.levelOf(status);
         require(
             level < BrakeLevel.Grace,
-            LiquidationsPaused(level, level == BrakeLevel.Grace ? status.graceUntil : status.liquidationsPausedUntil)
+            LiquidationsPaused(
+                level,
+                level == BrakeLevel.Grace ? status.graceUntil : status.liquidationsPausedUntil
+            )
         );
         Price memory price = IOracleAdapter(_market.risk.oracle).update();
         require(price.state != PriceState.Dead, PriceDead());
-        (repaid, seized) = Liquidation.liquidate(_market, _units(), price, request, IInsuranceFund(INSURANCE));
+        (repaid, seized) = Liquidation.liquidate(
+            _market,
+            _units(),
+            price,
+            request,
+            IInsuranceFund(INSURANCE)
+        );
 
         if (seized != 0) IERC20(COLLATERAL).safeTransfer(request.receiver, seized);
         uint256 before = IERC20(DEBT).balanceOf(address(this));
@@ -499,7 +527,10 @@ contract Vault is
     function _toBook(int256 delta, uint256 borrowIndex, Market.Units memory u) private pure returns (int256) {
         if (delta == 0) return 0;
         if (delta > 0) {
-            require(delta <= int256(uint256(type(uint128).max)), AmountTooLarge(uint256(delta), type(uint128).max));
+            require(
+                delta <= int256(uint256(type(uint128).max)),
+                AmountTooLarge(uint256(delta), type(uint128).max)
+            );
             return int256(Market.bookUp(Market.debtUnitsUp(uint256(delta), u), borrowIndex));
         }
         // Whoever repays more than 2¹²⁸ repays everything.
@@ -589,14 +620,15 @@ contract Vault is
     }
 
     function _units() private view returns (Market.Units memory) {
-        return Market.Units({
-            spacing: SPACING,
-            collateralMultiplier: COLLATERAL_MULTIPLIER,
-            collateralDivisor: COLLATERAL_DIVISOR,
-            debtMultiplier: DEBT_MULTIPLIER,
-            debtDivisor: DEBT_DIVISOR,
-            priceMultiplier: PRICE_MULTIPLIER
-        });
+        return
+            Market.Units({
+                spacing: SPACING,
+                collateralMultiplier: COLLATERAL_MULTIPLIER,
+                collateralDivisor: COLLATERAL_DIVISOR,
+                debtMultiplier: DEBT_MULTIPLIER,
+                debtDivisor: DEBT_DIVISOR,
+                priceMultiplier: PRICE_MULTIPLIER
+            });
     }
 
     function _decimalsOf(address token) private view returns (uint8 decimals_) {

@@ -68,7 +68,10 @@ interface IEmergencyBrake {
     /// @notice When the latest pause of liquidations began, and until when each level lasts; timestamps, 0: never.
     function pausesOf(
         address market
-    ) external view returns (uint256 pausedAt, uint256 pausedUntil, uint256 graceUntil, uint256 noNewRiskUntil);
+    )
+        external
+        view
+        returns (uint256 pausedAt, uint256 pausedUntil, uint256 graceUntil, uint256 noNewRiskUntil);
 
     /// @notice The level of `market` now.
     function levelOf(address market) external view returns (BrakeLevel);

@@ -42,7 +42,10 @@ interface ILiquidator {
     /// with it after the collateral was sent.
     /// @return repaid debt token units paid. @return seized collateral token units received.
     /// Reverts with NothingToLiquidate (and the numbers) when nothing was done.
-    function liquidate(Order calldata order, bytes calldata data) external returns (uint256 repaid, uint256 seized);
+    function liquidate(
+        Order calldata order,
+        bytes calldata data
+    ) external returns (uint256 repaid, uint256 seized);
 
     /// @notice Whether `market` is served.
     function isMarket(address market) external view returns (bool);

@@ -27,7 +27,8 @@ library AdaptiveRate {
         int256 start = int256(rateAtTarget);
         int256 u = int256(utilization);
         int256 distance =
-            ((u - TARGET_UTILIZATION) * WAD) / (u > TARGET_UTILIZATION ? WAD - TARGET_UTILIZATION : TARGET_UTILIZATION);
+            ((u - TARGET_UTILIZATION) * WAD) /
+                (u > TARGET_UTILIZATION ? WAD - TARGET_UTILIZATION : TARGET_UTILIZATION);
         int256 average = start;
         int256 end = start;
         int256 exponent = ((SPEED * distance) / WAD) * int256(elapsed);

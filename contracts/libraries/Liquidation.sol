@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {Price, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {IVault, LiquidationReport, LiquidationRequest} from "../interfaces/IVault.sol";
@@ -63,7 +62,14 @@ library Liquidation {
         repaid = Market.debtTokensUp(Market.unitsUp(s.repaid, ledger.borrowIndex), units);
         uint256 sold = s.seized;
         if (request.buyPot && fresh && self.book.potDebt != 0) {
-            (uint256 paid, uint256 bought) = _sellPot(self, units, price.low, maxRepay - repaid, insurance, report);
+            (uint256 paid, uint256 bought) = _sellPot(
+                self,
+                units,
+                price.low,
+                maxRepay - repaid,
+                insurance,
+                report
+            );
             repaid += paid;
             sold += bought;
         }
@@ -108,16 +114,17 @@ library Liquidation {
         uint256 borrowIndex
     ) internal view returns (Sale.Terms memory) {
         Market.Risk memory risk = self.risk;
-        return Sale.terms(
-            Market.bookPriceUp(price.high, borrowIndex, units),
-            Market.bookPriceDown(price.low, borrowIndex, units),
-            risk.liquidationThreshold,
-            risk.target,
-            risk.bonusMin,
-            risk.bonusMax,
-            self.limits.slope,
-            units.spacing
-        );
+        return
+            Sale.terms(
+                Market.bookPriceUp(price.high, borrowIndex, units),
+                Market.bookPriceDown(price.low, borrowIndex, units),
+                risk.liquidationThreshold,
+                risk.target,
+                risk.bonusMin,
+                risk.bonusMax,
+                self.limits.slope,
+                units.spacing
+            );
     }
 
     // ------------------------------------------------------------------ the sweep
@@ -260,7 +267,11 @@ library Liquidation {
         report.lendersLoss = loss - report.reservesPaid;
     }
 
-    function _emit(Price memory price, LiquidationRequest memory request, LiquidationReport memory report) private {
+    function _emit(
+        Price memory price,
+        LiquidationRequest memory request,
+        LiquidationReport memory report
+    ) private {
         report.priceLow = price.low;
         report.priceHigh = price.high;
         report.roundA = price.roundA;

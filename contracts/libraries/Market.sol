@@ -77,7 +77,10 @@ library Market {
     // ------------------------------------------------------------------ interest
 
     /// @notice Ledger and status with interest charged up to now.
-    function accrued(State storage self, Units memory units) internal view returns (Ledger memory l, Status memory s) {
+    function accrued(
+        State storage self,
+        Units memory units
+    ) internal view returns (Ledger memory l, Status memory s) {
         l = self.ledger;
         s = self.status;
         if (block.timestamp != l.accruedAt) charge(l, s, self.book.debt, units);
@@ -110,7 +113,10 @@ library Market {
         return debt == 0 ? 0 : debt.mulDiv(WAD, debt + cash);
     }
 
-    function accrue(State storage self, Units memory units) internal returns (Ledger memory l, Status memory s) {
+    function accrue(
+        State storage self,
+        Units memory units
+    ) internal returns (Ledger memory l, Status memory s) {
         (l, s) = accrued(self, units);
         self.ledger = l;
         self.status = s;

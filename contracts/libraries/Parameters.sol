@@ -92,12 +92,18 @@ library Parameters {
         uint256 bps = Market.BPS;
         require(p.maxLtv < p.liquidationThreshold, IVault.InvalidRisk("maxLtv < liquidationThreshold"));
         require(p.bonusMin != 0 && p.bonusMin <= p.bonusMax, IVault.InvalidRisk("0 < bonusMin <= bonusMax"));
-        require(p.target != 0 && p.target * step <= p.liquidationThreshold * one, IVault.InvalidRisk("0 < target * (1 + step) <= liquidationThreshold"));
+        require(
+            p.target != 0 && p.target * step <= p.liquidationThreshold * one,
+            IVault.InvalidRisk("0 < target * (1 + step) <= liquidationThreshold")
+        );
         require(p.target * (bps + p.bonusMax) < bps * bps, IVault.InvalidRisk("target * (1 + bonusMax) < 1"));
         // Eight steps of room: two for the landing tick and the trigger tick, the rest so that no single jump skips it.
         require(
-            uint256(p.liquidationThreshold) * (bps + band) * (bps + p.bonusMin) * (Grid.ratioOf(8, spacing) >> 64)
-                < bps * bps * bps * (one >> 64),
+            uint256(p.liquidationThreshold) *
+                (bps + band) *
+                (bps + p.bonusMin) *
+                (Grid.ratioOf(8, spacing) >> 64) <
+                bps * bps * bps * (one >> 64),
             IVault.InvalidRisk("liquidationThreshold * (1 + band) * (1 + bonusMin) * (1 + step)^8 < 1")
         );
         require((step - one) * 4 * bps <= p.bonusMin * one, IVault.InvalidRisk("step <= bonusMin / 4"));

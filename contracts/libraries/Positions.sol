@@ -43,7 +43,13 @@ library Positions {
         emit IVault.OfferPosition(owner, sub, to);
     }
 
-    function transfer(Market.State storage self, address from, uint96 fromSub, address to, uint96 toSub) external {
+    function transfer(
+        Market.State storage self,
+        address from,
+        uint96 fromSub,
+        address to,
+        uint96 toSub
+    ) external {
         require(self.actsFor(to), IVault.NotAuthorized(msg.sender, to));
         bytes32 source = TickBook.keyOf(from, fromSub);
         require(

@@ -214,7 +214,8 @@ library TickBook {
             );
             need = behindUp(debt, out.ratio);
         }
-        out.position.surplus = ((collateral > need ? collateral - need : 0) + (fold ? 0 : position.surplus)).toUint96();
+        out.position.surplus = ((collateral > need ? collateral - need : 0) + (fold ? 0 : position.surplus))
+            .toUint96();
         (out.position.node, out.position.shares) = _move(self, id, node, out);
         slot.node = out.position.node;
         slot.shares = out.position.shares;
