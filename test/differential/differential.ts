@@ -46,6 +46,8 @@ const SCENARIOS: Scenario[] = [
   },
 ];
 
+// DEEP=1: many long runs; DEEP_SEED, DEEP_RUNS choose them (a failing test's title names its seed and its steps);
+// DEEP_VERBOSE=1 prints what each run did, 2 every operation.
 const deep = process.env.DEEP === "1";
 const first = BigInt(process.env.DEEP_SEED ?? "1");
 const runs = BigInt(process.env.DEEP_RUNS ?? (deep ? "20" : "1"));

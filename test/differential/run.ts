@@ -58,6 +58,8 @@ export interface Summary {
   refusals: number;
   liquidations: number;
   seizures: number;
+  /** Of the liquidations, those while the sources did not agree. */
+  apart: number;
   potSales: number;
   lossesBooked: number;
   /** Decisions closer than the roundings: the run ends there. */
@@ -70,6 +72,7 @@ export class Run {
     refusals: 0,
     liquidations: 0,
     seizures: 0,
+    apart: 0,
     potSales: 0,
     lossesBooked: 0,
     ambiguous: [],
@@ -153,7 +156,7 @@ export class Run {
       await this.everybodyLeaves();
     } catch (error) {
       if (error instanceof Mismatch && this.model.ambiguous.length !== 0) {
-        this.summary.ambiguous = [...this.model.ambiguous];
+        this.summary.ambiguous = [...this.model.ambiguous, error.message, ...this.trace.slice(-3)];
         return this.summary;
       }
       const message = error instanceof Error ? error.message : String(error);
@@ -173,8 +176,7 @@ export class Run {
       assets: await this.market.vault.totalAssets(),
       supply: await this.market.vault.totalSupply(),
     };
-    this.sacrificed = 0n;
-    this.insolventBefore = !this.model.underWater(this.price).insolvent.isZero();
+    const revaluation = this.revaluation();
     const operation = random.weighted({
       open: 24,
       change: 16,
@@ -186,7 +188,7 @@ export class Run {
       stranger: 4,
       lend: 10,
       movePrice: 24,
-      breakOracle: 4,
+      breakOracle: 6,
       liquidate: 16,
       seize: 3,
       pause: 2,
@@ -206,7 +208,7 @@ export class Run {
         supply: await this.market.vault.totalSupply(),
       };
       if (
-        (after.assets + this.sacrificed + 1n) * (before.supply + 1n) <
+        (after.assets + revaluation + 1n) * (before.supply + 1n) <
         (before.assets + 1n) * (after.supply + 1n)
       ) {
         const lost = before.assets - after.assets;
@@ -220,8 +222,18 @@ export class Run {
   }
 
   private priceMoved = false;
-  private insolventBefore = false;
-  private sacrificed = 0n;
+
+  /**
+   * While a tick is insolvent the pot is marked as if that tick were seized now, and so the discount of the whole pot
+   * begun anew. If the tick goes otherwise (repaid, or skipped by who buys the pot), the old discount is back: the share
+   * price may fall by as much of the pot as the discount had grown.
+   */
+  private revaluation(): bigint {
+    const { model, price } = this;
+    const { bonusMin, bonusMax } = this.market.parameters.risk;
+    if (model.underWater(price).insolvent.isZero()) return 0n;
+    return (model.toDebtTokens(model.potDebt).ceil() * (bonusMax - bonusMin)) / 10_000n + 1n;
+  }
 
   /** Time goes on by `seconds`; the price of the new moment is read. */
   private async moment(seconds: bigint): Promise<void> {
@@ -282,9 +294,12 @@ export class Run {
     const account = this.borrower();
     if (account === undefined) return this.lend();
     const { debt } = this.holdings(account);
-    // Sometimes all but dust, of as many units as tell a tick from the next in spite of roundings.
-    const dust = this.market.parameters.debtDecimals > 8 ? this.random.magnitude(10n ** 7n, 10n ** 11n) : 1n;
-    const left = this.random.chance(15) ? dust : debt;
+    // Sometimes all but dust: of so many units, though, that roundings do not blur its tick.
+    const { model } = this;
+    const blur = model.toDebtTokens(model.debtOf(model.account(account.name)).bound()).ceil() * 20_000n;
+    if (debt < 10_000n * blur) return this.close();
+    const dust = this.market.parameters.debtDecimals > 8 ? blur : blur / 20_000n;
+    const left = model.accruedAt === model.now && this.random.chance(40) ? dust : debt;
     const repaid = left < debt ? debt - left : (debt * this.random.between(10n, 9_990n)) / 10_000n + 1n;
     await this.adjust(account, 0n, -repaid);
   }
@@ -436,15 +451,22 @@ export class Run {
     const { random, market } = this;
     this.priceMoved = true;
     this.broken = true;
-    const kind = random.pick(["diverge", "revert", "zero", "stale", "bothDead"] as const);
+    const kind = random.pick(["diverge", "diverge", "revert", "fall", "zero", "stale", "bothDead"] as const);
     const source = random.chance(50) ? market.feeds.primary : market.feeds.second;
     this.note(`oracle ${kind} of ${source === market.feeds.primary ? "primary" : "second"}`);
     const round = (await source.collateral.latestRound()) + 1n;
     if (kind === "diverge") {
       const gap = random.pick([-1n, 1n]) * random.between(350n, 1_500n);
+      this.collateralUsd -= (this.collateralUsd * random.between(0n, 900n)) / 10_000n;
+      await this.setPrices(this.collateralUsd, this.collateralUsd);
       await this.at(() => source.collateral.set(this.collateralUsd + (this.collateralUsd * gap) / 10_000n));
     }
-    if (kind === "revert") await this.at(() => source.collateral.setReverting(true));
+    if (kind === "fall") {
+      const other = source === market.feeds.primary ? market.feeds.second : market.feeds.primary;
+      const fall = random.between(400n, 950n);
+      await this.at(() => other.collateral.set(this.collateralUsd - (this.collateralUsd * fall) / 10_000n));
+    }
+    if (kind === "revert" || kind === "fall") await this.at(() => source.collateral.setReverting(true));
     if (kind === "zero") await this.at(() => source.debt.setRound(round, 0n, this.time));
     if (kind === "stale") {
       await this.at(() => source.collateral.setRound(round, this.collateralUsd, this.time - 100_000n));
@@ -455,6 +477,7 @@ export class Run {
     }
     await this.readPrice();
     this.note(`  ${this.price.state}`);
+    if (random.chance(50)) await this.liquidate();
   }
 
   private async heal(): Promise<void> {
@@ -540,9 +563,8 @@ export class Run {
     this.admit("insurance paid", result.insurancePaid, report.insurancePaid!);
     this.admit("reserves paid", result.reservesPaid, report.reservesPaid!);
     this.admit("lenders' loss", result.lendersLoss, report.lendersLoss!);
-    // Skipped insolvent ticks were marked as if they were seized, and with it the pot's discount begun anew.
-    this.sacrificed = this.insolventBefore ? report.lendersLoss! + report.reservesPaid! : 0n;
     this.summary.liquidations += result.moves.filter(({ to }) => to !== undefined).length;
+    if (this.price.state !== "Fresh") this.summary.apart += result.moves.length;
     this.summary.seizures += result.moves.filter(({ to }) => to === undefined).length;
     if (!result.potDebtSold.isZero()) this.summary.potSales++;
     if (!result.badDebt.isZero()) this.summary.lossesBooked++;

@@ -541,7 +541,10 @@ export class Model {
 
   private leave(entry: Entry, lender: string, assets: Real, shares: Real): void {
     if (this.compare(assets, Real.one, "assets") < 0) throw new Refusal("ZeroAmount");
-    if (this.compare(assets, this.cash, "cash") > 0) throw new Refusal("InsufficientCash");
+    // The last lender takes the cash whole: what is near is not too much.
+    if (this.compare(assets, this.cash, "cash") > 0 && !assets.isNear(this.cash)) {
+      throw new Refusal("InsufficientCash");
+    }
     const balance = this.sharesOf(lender);
     if (shares !== balance && this.compare(shares, balance, "shares") > 0) {
       throw new Refusal("ERC20InsufficientBalance");
