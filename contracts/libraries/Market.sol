@@ -110,7 +110,7 @@ library Market {
 
     /// @notice The share of the lenders' tokens that is lent out, WAD.
     function utilization(uint256 debt, uint256 cash) internal pure returns (uint256) {
-        return debt == 0 ? 0 : debt.mulDiv(WAD, debt + cash);
+        return debt.mulDiv(WAD, Math.max(debt + cash, 1));
     }
 
     function accrue(
