@@ -9,7 +9,17 @@ import {
   STEP_SECONDS,
   type PriceFileErrorName,
 } from "../../scripts/drill/path.ts";
+import { MIN_BLOCK_GAS } from "../../scripts/drill/market.ts";
 import { dollars, drawPicture, type Point } from "../../scripts/drill/picture.ts";
+import {
+  failuresOf,
+  toJson,
+  toPicture,
+  toTable,
+  totalsOf,
+  type DrillResult,
+} from "../../scripts/drill/result.ts";
+import { emptyRecord, runDrill } from "../../scripts/drill/run.ts";
 
 const HEADER = "timestamp,open,high,low,close";
 const dollar = (amount: number) => BigInt(Math.round(amount * 100)) * 1_000_000n;
@@ -221,6 +231,67 @@ describe("drill: the picture", function () {
       "$4,321",
       "$45.60k",
       "$12.35M",
+    ]);
+  });
+});
+
+describe("drill: a small run", function () {
+  /** The built-in path to the end of its third leg, in which ticks become insolvent within a step. */
+  const path = builtInPath(80);
+
+  it("clears every step and loses exactly what the reference model loses", async function () {
+    const result = await runDrill({ path, positions: 60, seed: 3, blockGas: 36_000_000n }, () => undefined);
+    const totals = totalsOf(result.steps);
+    expect(failuresOf(result)).to.deep.equal([]);
+    expect(result.steps).to.have.length(80);
+    expect(totals.stepsNotCleared).to.equal(0);
+    expect(totals.maxTransactionsPerStep).to.be.within(1, 3);
+    // Every path of a liquidation was taken: through the pool, with capital, and out of the pot.
+    expect(totals.flashRepaid > 0n && totals.flashRepaid < totals.repaid).to.be.true;
+    expect(totals.potPaid > 0n && totals.badDebt > 0n).to.be.true;
+    expect(totals.badDebt).to.equal(totals.insurancePaid + totals.reservesPaid + totals.lendersLoss);
+
+    const json = toJson(result) as Record<string, unknown>;
+    expect(json).to.include({ steps: 80, positions: 60, stepsNotCleared: 0 });
+    for (const name of ["gas", "repaid", "penalty", "badDebt", "insurancePaid", "lendersLoss"]) {
+      expect(json[name]).to.match(/^\d+(\.\d{6})?$/);
+    }
+    expect(json["model"]).to.have.all.keys(
+      "badDebt",
+      "insurancePaid",
+      "lendersLoss",
+      "tolerance",
+      "ambiguous",
+    );
+    expect(toTable(result)).to.include("steps not cleared");
+    expect(drawPicture(toPicture(result))).to.not.match(/NaN|Infinity|undefined/);
+  });
+
+  it("needs more transactions, but still clears, when blocks are small", async function () {
+    const small = { ...path, steps: path.steps.slice(0, 20) };
+    const result = await runDrill(
+      { path: small, positions: 60, seed: 3, blockGas: MIN_BLOCK_GAS },
+      () => undefined,
+    );
+    expect(failuresOf(result)).to.deep.equal([]);
+    expect(totalsOf(result.steps).transactions).to.be.greaterThan(0);
+  });
+
+  it("fails when a step is not cleared, or when losses are not the model's", function () {
+    const step = { ...emptyRecord(1583884800, dollar(100)), badDebt: 10n };
+    const result: DrillResult = {
+      path,
+      positions: 1,
+      seed: 1,
+      blockGas: 1n,
+      openedDebt: 1n,
+      openedCollateral: 1n,
+      steps: [step],
+      model: { badDebt: 8n, insurancePaid: 1n, lendersLoss: 0n, tolerance: 1n, ambiguous: 0 },
+    };
+    expect(failuresOf(result)).to.deep.equal([
+      "1 steps were not cleared, the first at 2020-03-11T00:00:00Z",
+      "badDebt is 0.000010, the reference model's 0.000008: they differ by more than the tolerance of 0.000001",
     ]);
   });
 });
