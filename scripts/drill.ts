@@ -1,10 +1,10 @@
 // npm run drill: see HELP.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { MIN_BLOCK_GAS } from "./drill/market.ts";
-import { builtInPath, MAX_GAP_SECONDS, pathOf, type PricePath } from "./drill/path.ts";
+import { builtInPath, MAX_GAP_SECONDS, pathOf, PriceFileError, type PricePath } from "./drill/path.ts";
 import { drawPicture } from "./drill/picture.ts";
 import { failuresOf, toJson, toPicture, toTable } from "./drill/result.ts";
 import { runDrill, type Progress } from "./drill/run.ts";
@@ -52,29 +52,40 @@ class ArgumentError extends Error {
   override readonly name = "ArgumentError";
 }
 
+const TEXT = { type: "string" } as const;
+const OPTIONS = {
+  prices: TEXT,
+  positions: TEXT,
+  blockgas: TEXT,
+  seed: TEXT,
+  json: TEXT,
+  picture: TEXT,
+  help: { type: "boolean", short: "h" },
+} as const;
+
 function readOptions(args: string[]): Options | undefined {
-  const text = { type: "string" } as const;
-  const { values } = parseArgs({
-    args,
-    options: {
-      prices: text,
-      positions: text,
-      blockgas: text,
-      seed: text,
-      json: text,
-      picture: text,
-      help: { type: "boolean", short: "h" },
-    },
-  });
+  const { values } = parse(args);
   if (values.help) return undefined;
   return {
     path: values.prices === undefined ? builtInPath() : readPath(values.prices),
     positions: Number(integer("positions", values.positions, DEFAULTS.positions, 1, MAX_POSITIONS)),
     seed: Number(integer("seed", values.seed, DEFAULTS.seed, 0, 2 ** 32 - 1)),
     blockGas: integer("blockgas", values.blockgas, DEFAULTS.blockGas, MIN_BLOCK_GAS, 10n ** 9n),
-    json: values.json === undefined ? undefined : fromHere(values.json),
-    picture: fromHere(values.picture ?? DEFAULTS.picture),
+    json: values.json === undefined ? undefined : writable("json", values.json),
+    picture: writable("picture", values.picture ?? DEFAULTS.picture),
   };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS });
+  } catch (error) {
+    throw new ArgumentError(`${messageOf(error)}; see --help`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function integer(
@@ -97,7 +108,7 @@ function readPath(file: string): PricePath {
   try {
     text = readFileSync(fromHere(file), "utf8");
   } catch (error) {
-    throw new ArgumentError(`--prices ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new ArgumentError(`--prices ${file}: ${messageOf(error)}`);
   }
   return pathOf(text, file);
 }
@@ -107,9 +118,16 @@ function fromHere(file: string): string {
   return resolve(process.env["INIT_CWD"] ?? process.cwd(), file);
 }
 
-function write(file: string, content: string): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, content);
+/** A file that can be written: better to know before the run than after it. */
+function writable(name: string, value: string): string {
+  const file = fromHere(value);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    closeSync(openSync(file, "a"));
+  } catch (error) {
+    throw new ArgumentError(`--${name} ${value}: ${messageOf(error)}`);
+  }
+  return file;
 }
 
 /** One line on a terminal that is redrawn; nothing elsewhere. */
@@ -137,8 +155,8 @@ async function main(): Promise<void> {
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[2K");
 
   console.log(toTable(result));
-  write(options.picture, drawPicture(toPicture(result)));
-  if (options.json !== undefined) write(options.json, `${JSON.stringify(toJson(result), null, 2)}\n`);
+  writeFileSync(options.picture, drawPicture(toPicture(result)));
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(toJson(result), null, 2)}\n`);
   console.log(
     `\npicture: ${options.picture}${options.json === undefined ? "" : `\nfigures: ${options.json}`}`,
   );
@@ -153,9 +171,8 @@ try {
   await main();
 } catch (error) {
   // What a person can mend is told in a line; anything else is a fault of ours, with its trace.
-  const isInput =
-    error instanceof Error && (error.name === "ArgumentError" || "line" in error || "code" in error);
-  if (isInput) console.error(`${error.name}: ${error.message}`);
+  if (error instanceof ArgumentError || error instanceof PriceFileError)
+    console.error(`${error.name}: ${error.message}`);
   else console.error(error);
   process.exitCode = 1;
 }

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+
 import { expect } from "chai";
 
 import { planPositions } from "../../scripts/drill/book.ts";
@@ -235,6 +237,36 @@ describe("drill: the picture", function () {
   });
 });
 
+describe("drill: the command", function () {
+  const drill = (...args: string[]) =>
+    spawnSync(process.execPath, ["--import", "tsx", "scripts/drill.ts", ...args], { encoding: "utf8" });
+
+  it("tells its options", function () {
+    const { status, stdout } = drill("--help");
+    expect(status).to.equal(0);
+    for (const option of ["prices", "positions", "blockgas", "seed", "json", "picture"]) {
+      expect(stdout).to.include(`--${option}`);
+    }
+  });
+
+  for (const [args, message] of [
+    [["--positions", "0"], "ArgumentError: --positions 0: a whole number from 1 to "],
+    [["--prices", "no/such.csv"], "ArgumentError: --prices no/such.csv: ENOENT"],
+    [
+      ["--prices", "package.json"],
+      "MissingColumn: package.json:1: column timestamp, open, high, low, close is missing",
+    ],
+    [["--nonsense"], "ArgumentError: Unknown option '--nonsense'"],
+  ] as const) {
+    it(`refuses ${args.join(" ")} in one line`, function () {
+      const { status, stderr } = drill(...args);
+      expect(status).to.equal(1);
+      expect(stderr.trim().split("\n")).to.have.length(1);
+      expect(stderr).to.include(message);
+    });
+  }
+});
+
 describe("drill: a small run", function () {
   /** The built-in path to the end of its third leg, in which ticks become insolvent within a step. */
   const path = builtInPath(80);
@@ -246,8 +278,8 @@ describe("drill: a small run", function () {
     expect(result.steps).to.have.length(80);
     expect(totals.stepsNotCleared).to.equal(0);
     expect(totals.maxTransactionsPerStep).to.be.within(1, 3);
-    // Every path of a liquidation was taken: through the pool, with capital, and out of the pot.
-    expect(totals.flashRepaid > 0n && totals.flashRepaid < totals.repaid).to.be.true;
+    // Through the pool without capital, and out of the pot with it.
+    expect(totals.flashRepaid > 0n).to.be.true;
     expect(totals.potPaid > 0n && totals.badDebt > 0n).to.be.true;
     expect(totals.badDebt).to.equal(totals.insurancePaid + totals.reservesPaid + totals.lendersLoss);
 
@@ -267,7 +299,7 @@ describe("drill: a small run", function () {
     expect(drawPicture(toPicture(result))).to.not.match(/NaN|Infinity|undefined/);
   });
 
-  it("needs more transactions, but still clears, when blocks are small", async function () {
+  it("clears every step in the smallest blocks, too", async function () {
     const small = { ...path, steps: path.steps.slice(0, 20) };
     const result = await runDrill(
       { path: small, positions: 60, seed: 3, blockGas: MIN_BLOCK_GAS },
