@@ -269,7 +269,7 @@ export function builtInPath(steps = 112): PricePath {
     price: priceAt(step),
   });
   return {
-    name: "built-in path",
+    name: "the built-in path",
     start: at(0),
     steps: Array.from({ length: Math.min(steps, 112) }, (_, index) => at(index + 1)),
     gaps: [],

@@ -29,8 +29,9 @@ export interface DrillOptions {
 export type Progress = (phase: string, done: number, of: number) => void;
 
 const MARKET = "weth-usdc";
-/** Time for the deployment and the opening of the book, before the path begins. */
-const LEAD_SECONDS = 6 * 3600;
+/** Before the path begins: when the system is deployed, and when the book is opened. */
+const DEPLOYED_BEFORE = 4 * 3600;
+const OPENED_BEFORE = 2 * 3600;
 /** Lenders have lent a quarter more than is borrowed, and one percent of the debt is insured. */
 const LENT_PERCENT = 125n;
 const INSURED_PERCENT = 1n;
@@ -50,7 +51,7 @@ export async function runDrill(options: DrillOptions, progress: Progress): Promi
 
   progress("deploying", 0, 1);
   const connection = await network.create({
-    override: { initialDate: new Date((path.start.time - LEAD_SECONDS) * 1000) },
+    override: { initialDate: new Date((path.start.time - DEPLOYED_BEFORE) * 1000) },
   });
   try {
     const price = decimal(path.start.price, 8);
@@ -65,7 +66,8 @@ export async function runDrill(options: DrillOptions, progress: Progress): Promi
 
     const lent = (openedDebt * LENT_PERCENT) / 100n;
     const insured = (openedDebt * INSURED_PERCENT) / 100n;
-    await market.round(path.start.price, chain.time + 1);
+    // At a fixed time, however long the deployment took: the same seed is to give the same figures.
+    await market.round(path.start.price, path.start.time - OPENED_BEFORE);
     await market.fund(lent, insured);
     const opening = await market.price();
     journal.push({ kind: "lend", time: chain.time, assets: lent, price: opening });
@@ -76,7 +78,8 @@ export async function runDrill(options: DrillOptions, progress: Progress): Promi
       }
       progress("opening positions", opened.at(-1)!.sub + 1, count);
     });
-    if (chain.time >= path.start.time) throw new Error(`the book took longer than ${LEAD_SECONDS} s to open`);
+    if (chain.time >= path.start.time)
+      throw new Error(`the book took longer than ${OPENED_BEFORE} s to open`);
 
     const keepers = new Keepers(market, chain, journal, blockGas);
     const steps: StepRecord[] = [];
