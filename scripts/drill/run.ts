@@ -1,11 +1,11 @@
 // A drill: the whole protocol on a chain in process, a book of positions, a price path, keepers.
 import { bestSize, ladder, unitsOf } from "@breakwater/sdk/core";
-import { FlashLiquidator__factory } from "@breakwater/sdk/types";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 import { network } from "hardhat";
 
 import { deployLocal, type Local } from "../../deploy/local.ts";
 import {
+  entry,
   parseAmount,
   readParameters,
   type MarketParameters,
@@ -115,13 +115,11 @@ async function sceneOf(local: Local): Promise<Scene> {
     ({ address }: HardhatEthersSigner) => address,
   );
   const pool = local.pools["WETH/USDC"]!;
-  const { liquidator, swapRouter } = local.contracts;
-  const flashLiquidator = await new FlashLiquidator__factory(deployer).deploy(liquidator, swapRouter);
   return {
     vault: await market.vault.getAddress(),
     oracle: await market.oracle.getAddress(),
     liquidator: await local.contracts.liquidator.getAddress(),
-    flashLiquidator: await flashLiquidator.getAddress(),
+    flashLiquidator: entry(local.addresses.contracts, "FlashLiquidator"),
     insurance: await local.contracts.insurance.getAddress(),
     feed: await local.feeds["ETH/USD"]!.getAddress(),
     usdcFeed: await local.feeds["USDC/USD"]!.getAddress(),
