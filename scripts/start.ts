@@ -1,7 +1,6 @@
 // `npm start`: a whole Breakwater on this machine. A Hardhat node on 127.0.0.1, the deployment, lenders, positions, an
 // arbitrageur, the keeper as a process of its own, and prices that move. Ctrl-C ends all of it.
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
@@ -10,6 +9,7 @@ import { parseArgs } from "node:util";
 
 import { network } from "hardhat";
 
+import { writeAddresses } from "../deploy/deploy.ts";
 import { type Local, deployLocal } from "../deploy/local.ts";
 import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
@@ -17,27 +17,38 @@ import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
 import { wobble } from "./start/prices.ts";
 
 const HOST = "127.0.0.1";
+const DEFAULT_PORT = 8545;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
-const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--help]
+const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--help]
 
-  --port       of the JSON-RPC server on ${HOST} (8545)
+  --port       of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions  opened at the beginning (200)
   --seed       of sizes, leverage and prices (1)
   --step       milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (4000)
+  --out        directory of the addresses file (deploy/addresses)
 `;
 
 class Refusal extends Error {}
+
+/** What the user can put right: no stack trace. */
+function isUsage(error: unknown): error is Error {
+  return (
+    error instanceof Refusal ||
+    (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
+  );
+}
 
 function options(args: string[]) {
   const { values } = parseArgs({
     args,
     options: {
-      port: { type: "string", default: "8545" },
+      port: { type: "string", default: String(DEFAULT_PORT) },
       positions: { type: "string", default: "200" },
       seed: { type: "string", default: "1" },
       step: { type: "string", default: "4000" },
+      out: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -50,6 +61,7 @@ function options(args: string[]) {
   };
   return {
     help: values.help,
+    out: values.out,
     port: whole("port", 65_535),
     positions: whole("positions", 2_000),
     seed: whole("seed", 2 ** 32 - 1),
@@ -79,14 +91,6 @@ async function refuseBusyPort(port: number): Promise<void> {
   });
 }
 
-async function writeAddresses({ addresses }: Local): Promise<string> {
-  const directory = fileURLToPath(new URL("../deploy/addresses/", import.meta.url));
-  const file = `${directory}${addresses.chainId}.json`;
-  await mkdir(directory, { recursive: true });
-  await writeFile(file, `${JSON.stringify(addresses, null, 2)}\n`);
-  return file;
-}
-
 /** The keeper in its own process; its log lines become ours. */
 function startKeeper(rpcUrl: string, addresses: string, account: string): ChildProcess {
   const keeper = fork(fileURLToPath(new URL("../keeper/src/main.ts", import.meta.url)), [], {
@@ -110,6 +114,7 @@ function startKeeper(rpcUrl: string, addresses: string, account: string): ChildP
       say("keeper", line);
     }
   });
+  say("keeper", `process ${keeper.pid ?? "none"} as ${account}`);
   return keeper;
 }
 
@@ -123,14 +128,17 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, port, positions, seed, step } = options(process.argv.slice(2));
+  const { help, out, port, positions, seed, step } = options(process.argv.slice(2));
   if (help) {
     process.stdout.write(HELP);
     return;
   }
   const stopping = new AbortController();
   const { signal } = stopping;
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stopping.abort());
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    // A second one does not wait; the keeper ends when its channel to this process closes.
+    process.on(name, () => (signal.aborted ? process.exit(1) : stopping.abort()));
+  }
 
   await refuseBusyPort(port);
   const server = await network.createServer("default", HOST, port);
@@ -140,9 +148,12 @@ async function main(): Promise<void> {
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
   try {
-    const local = await deployLocal(connection);
+    const local = await deployLocal(connection, {
+      // On the usual port `npm run deploy` finds this deployment.
+      stateId: bound === DEFAULT_PORT ? undefined : `chain-31337-${bound}`,
+    });
     signal.throwIfAborted();
-    const file = await writeAddresses(local);
+    const file = writeAddresses(local.addresses, out);
     printAddresses(local);
 
     const [lender, trader, keeperAccount, ...owners] = local.signers.others;
@@ -209,7 +220,7 @@ function printAddresses({ addresses, signers }: Local): void {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Refusal ? error.message : error);
+  console.error(isUsage(error) ? error.message : error);
   process.exitCode = 1;
 }
 process.exit();

@@ -31,8 +31,6 @@ export const FROM_THE_TOP = 2 ** 23 - 1;
 const COIN = 10n ** 18n;
 const LADDER = 6;
 const REFINEMENTS = 3;
-/** Until the transaction is in a block interest grows: a full size asks for a thousandth more. */
-const INTEREST_ROOM = 1_000n;
 
 export async function openSources(addresses: Addresses, provider: Provider): Promise<Sources> {
   const contracts = connect(addresses, provider);
@@ -113,7 +111,7 @@ async function collectMarket(
       quote && { maxRepay: size, repaid, seized, proceeds: quote.out, path: quote.path, ticks: Number(ticks) }
     );
   };
-  const greatest = everything.repaid + everything.repaid / INTEREST_ROOM + 1n;
+  const greatest = everything.repaid;
   let sizes = ladder(greatest, LADDER);
   for (let round = 0; round <= REFINEMENTS && sizes.length > 0; round++) {
     const offers = await Promise.all(sizes.map(offerFor));

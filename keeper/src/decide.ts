@@ -28,6 +28,7 @@ export interface Liquidation {
   market: string;
   offer: Offer;
   costs: Costs;
+  maxRepay: bigint;
   buyPot: boolean;
   maxTicks: number;
   minOut: bigint;
@@ -60,6 +61,8 @@ export interface Decision {
   actions: Action[];
   reasons: Reason[];
 }
+
+const INTEREST_ROOM = 1_000n;
 
 export function decide(snapshot: Snapshot, parameters: Parameters): Decision[] {
   return snapshot.markets.map((market) => decideMarket(market, snapshot, parameters));
@@ -118,7 +121,10 @@ function mostProfitable(
     market: market.vault,
     offer,
     costs,
-    buyPot: market.potDebt > 0n,
+    // By its block interest has grown: an exact budget could miss the step that it was quoted for.
+    maxRepay: offer.maxRepay + offer.maxRepay / INTEREST_ROOM + 1n,
+    // What is seized on the way goes to the pot and can be bought at once: it was quoted so.
+    buyPot: market.potDebt > 0n || market.insolventTicks > 0,
     maxTicks: parameters.maxTicks,
     minOut: (offer.proceeds * (10_000n - parameters.maxSlippage)) / 10_000n,
     minProfit: costs.gas + costs.required,
@@ -177,7 +183,12 @@ export function describe(action: Action, market: MarketSnapshot): string {
   if (action.kind === "seize") return `seize up to ${action.maxTicks} insolvent ticks`;
   const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
   const { repaid, profit } = action.costs;
-  return `liquidate ${action.offer.ticks} ticks: repay ${amount(repaid)}, expect ${amount(profit)} after gas`;
+  return `liquidate ${ticks(action.offer.ticks)}: repay ${amount(repaid)}, expect ${amount(profit)} after gas`;
+}
+
+/** How many ticks, in words. */
+export function ticks(count: number): string {
+  return count === 1 ? "1 tick" : `${count} ticks`;
 }
 
 function time(seconds: bigint): string {

@@ -47,7 +47,7 @@ async function liquidate(
   const { liquidate: call, interface: abi } = sender.contracts.flashLiquidator;
   const params = {
     market: action.market,
-    maxRepay: action.offer.maxRepay,
+    maxRepay: action.maxRepay,
     fromTick: FROM_THE_TOP,
     maxTicks: action.maxTicks,
     buyPot: action.buyPot,

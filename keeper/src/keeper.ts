@@ -2,7 +2,7 @@ import { formatAmount } from "@breakwater/sdk/core";
 import type { Logger } from "pino";
 
 import { collect, type Sources } from "./collect.ts";
-import { type Decision, type Parameters, decide, describe, explain } from "./decide.ts";
+import { type Decision, type Parameters, decide, describe, explain, ticks } from "./decide.ts";
 import { type Outcome, type Sender, execute } from "./execute.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -47,7 +47,7 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
           record,
           action.kind === "seize"
             ? `${market.id}: seized insolvent ticks`
-            : `${market.id}: liquidated ${action.offer.ticks} ticks, repaid ${amount(outcome.repaid)}, ` +
+            : `${market.id}: liquidated ${ticks(action.offer.ticks)}, repaid ${amount(outcome.repaid)}, ` +
                 `profit ${amount(outcome.profit)} before gas`,
         );
       } else {
@@ -63,26 +63,23 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
 export async function run(keeper: Keeper, pollMs: number, signal: AbortSignal): Promise<void> {
   const { log, sources } = keeper;
   let last = -1;
-  let told = "";
+  const told = new Map<string, string>();
   while (!signal.aborted) {
     try {
       const block = await sources.provider.getBlockNumber();
       if (block !== last) {
         last = block;
         const { decisions } = await step(keeper, block);
-        // Every block's reasons are in the debug log; a person wants to hear when they change.
-        const kinds = decisions.map(
-          ({ market, reasons }) => `${market.id}: ${reasons.map((r) => r.kind).join(", ")}`,
-        );
-        if (kinds.join() !== told) {
-          told = kinds.join();
-          for (const { market, reasons } of decisions) {
-            for (const reason of reasons) {
-              log.info(
-                { block, market: market.id, reason: reason.kind },
-                `${market.id}: ${explain(reason, market)}`,
-              );
-            }
+        for (const { market, reasons } of decisions) {
+          // Every block's reasons are in the debug log; a person wants to hear when they change.
+          const kinds = reasons.map(({ kind }) => kind).join();
+          if (kinds === "" || kinds === told.get(market.id)) continue;
+          told.set(market.id, kinds);
+          for (const reason of reasons) {
+            log.info(
+              { block, market: market.id, reason: reason.kind },
+              `${market.id}: ${explain(reason, market)}`,
+            );
           }
         }
       }

@@ -52,6 +52,8 @@ async function main(): Promise<void> {
     keeper.log.info("keeper stopped");
   } finally {
     provider.destroy();
+    // Its channel would keep the process.
+    if (process.connected) process.disconnect();
   }
 }
 

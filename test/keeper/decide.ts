@@ -79,6 +79,7 @@ describe("decide", () => {
         profit: 208_800_000n,
         required: 2n * USDC,
       },
+      maxRepay: 20_020n * USDC + 1n,
       buyPot: false,
       maxTicks: 100,
       minOut: 20_118_900_000n,

@@ -1,0 +1,215 @@
+import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
+import { expect } from "chai";
+import { network } from "hardhat";
+import { pino } from "pino";
+
+import { connect, openMarkets } from "@breakwater/sdk/chain";
+import { WAD, healthOf, liquidationPriceOf } from "@breakwater/sdk/core";
+
+import { deployLocal, type Local } from "../../deploy/local.ts";
+import { collect, openSources } from "../../keeper/src/collect.ts";
+import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
+import { type Keeper, step } from "../../keeper/src/keeper.ts";
+import { openArbitrageur } from "../../scripts/arbitrage.ts";
+import { fundLenders, openPositions } from "../../scripts/start/book.ts";
+
+const parameters: Parameters = {
+  minProfit: 10n ** 15n,
+  maxSlippage: 50n,
+  deadline: 120n,
+  maxTicks: 100,
+  gasBase: 700_000n,
+  gasPerTick: 15_000n,
+  seizeGas: true,
+};
+
+/** The window of the pools' time-weighted prices. */
+const WINDOW = 600;
+
+describe("keeper on a chain", function () {
+  async function open() {
+    const connection = await network.create();
+    const local = await deployLocal(connection);
+    const [lender, trader, account, ...owners] = local.signers.others as [
+      HardhatEthersSigner,
+      HardhatEthersSigner,
+      HardhatEthersSigner,
+      ...HardhatEthersSigner[],
+    ];
+    await fundLenders(local, lender);
+    const market = local.markets["weth-usdc"]!;
+    // 5 × 40,000 dollars at leverage 2 to 5
+    await openPositions(
+      local,
+      [2, 3, 4, 4.6, 5].map((leverage, sub) => ({
+        market,
+        owner: owners[0]!,
+        sub,
+        equityUsd: 40_000,
+        leverage,
+      })),
+    );
+    const arbitrageur = await openArbitrageur(local, trader);
+    const { provider } = connection.ethers;
+    const lines: string[] = [];
+    const keeper: Keeper = {
+      sources: await openSources(local.addresses, provider),
+      sender: { contracts: connect(local.addresses, account), provider, account: account.address },
+      parameters,
+      log: pino({ level: "debug" }, { write: (line: string) => void lines.push(line) }),
+    };
+    const setPrice = async (price: string, waits = WINDOW) => {
+      await local.setPrice("ETH/USD", price);
+      await arbitrageur.trade();
+      await connection.networkHelpers.time.increase(waits);
+    };
+    const round = async () => step(keeper, await provider.getBlockNumber());
+    const says = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    return { connection, local, keeper, account, owner: owners[0]!, market, setPrice, round, says, provider };
+  }
+
+  /** Takes `percent` of the liquidity out of the WETH/USDC pool. */
+  async function drainPool(local: Local, percent: bigint) {
+    const { positionManager } = local.contracts;
+    for (let tokenId = 1n; tokenId <= 4n; tokenId++) {
+      const { fee, liquidity } = await positionManager.positions(tokenId);
+      if (fee !== 500n) continue;
+      const less = { tokenId, liquidity: (liquidity * percent) / 100n, amount0Min: 0n, amount1Min: 0n };
+      await (await positionManager.decreaseLiquidity({ ...less, deadline: 2n ** 64n })).wait();
+    }
+  }
+
+  async function expectNothingHeld(local: Local) {
+    const flash = local.addresses.contracts.FlashLiquidator!;
+    for (const token of Object.values(local.tokens)) expect(await token.balanceOf(flash)).to.equal(0n);
+  }
+
+  it("reads all markets as the Lens has them, and measures positions alike", async () => {
+    const { local, owner, market, provider } = await open();
+    const contracts = connect(local.addresses, provider);
+    const read = await openMarkets(contracts, provider);
+    const block = await provider.getBlockNumber();
+    const readings = await read(block);
+    expect(readings.map(({ addresses }) => addresses.id)).to.deep.equal([
+      "weth-usdc",
+      "usdc-weth",
+      "wbtc-usdc",
+    ]);
+    const [{ state, priceState, symbols }] = readings as [(typeof readings)[0]];
+    expect([priceState, symbols.collateral, symbols.debt]).to.deep.equal(["Fresh", "WETH", "USDC"]);
+    for (let sub = 0; sub < 5; sub++) {
+      const position = await contracts.lens.position(market.vault, owner, sub, { blockTag: block });
+      const tick = Number(position.tick);
+      expect(healthOf(tick, state)).to.equal(position.health);
+      expect(liquidationPriceOf(tick, state)).to.equal(position.liquidationPrice);
+    }
+  });
+
+  it("says how far the nearest tick is while nothing is liquidatable", async () => {
+    const { keeper, provider } = await open();
+    const snapshot = await collect(keeper.sources, await provider.getBlockNumber(), parameters.maxTicks);
+    const words = decide(snapshot, parameters).map(({ market, reasons }) =>
+      reasons.map((r) => explain(r, market)),
+    );
+    expect(words[0]![0]).to.match(/^nearest tick -?\d+: the price is 6\.\d+ % above its liquidation price$/);
+    expect(words.slice(1)).to.deep.equal([["nobody owes anything"], ["nobody owes anything"]]);
+  });
+
+  it("liquidates with a profit after the price fell, until every position is healthy", async () => {
+    const { local, market, owner, account, setPrice, round, says, provider } = await open();
+    await setPrice("1830");
+    const contracts = connect(local.addresses, provider);
+    const before = await contracts.lens.position(market.vault, owner, 4);
+    expect(before.liquidatable).to.be.true;
+
+    const { outcomes } = await round();
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    const after = await contracts.lens.position(market.vault, owner, 4);
+    expect(after.health > WAD).to.be.true;
+    expect(after.debt < before.debt).to.be.true;
+    const profit = await market.debt.balanceOf(account);
+    expect(profit > 100n * 10n ** 6n, String(profit)).to.be.true;
+    await expectNothingHeld(local);
+    expect(says().some((line) => /^weth-usdc: liquidated 1 tick, repaid .* profit/.test(line))).to.be.true;
+
+    // Nothing is left to do.
+    expect((await round()).outcomes).to.deep.equal([]);
+  });
+
+  it("takes the size that earns most from a pool that is too thin for everything", async () => {
+    const { local, market, setPrice, round, says, account } = await open();
+    await setPrice("1700");
+    await drainPool(local, 90n);
+
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    expect(action?.kind, says().join("\n")).to.equal("liquidate");
+    if (action?.kind !== "liquidate") return;
+    const { offers } = decisions[0]!.market;
+    const everything = offers.reduce((a, b) => (b.repaid > a.repaid ? b : a));
+    expect(action.offer.repaid < everything.repaid, says().join("\n")).to.be.true;
+    expect(
+      outcomes.map(({ status }) => status),
+      says().join("\n"),
+    ).to.deep.equal(["done"]);
+    expect((await market.debt.balanceOf(account)) >= action.minProfit).to.be.true;
+    await expectNothingHeld(local);
+  });
+
+  it("seizes insolvent ticks and clears the pot", async () => {
+    const { market, setPrice, round, local, keeper, says } = await open();
+    // Beyond total seizure for the highest leverage: 80 % of 2,000 over 1,600.
+    await setPrice("1600");
+    const { outcomes } = await round();
+    expect(
+      outcomes.map(({ status }) => status),
+      says().join("\n"),
+    ).to.deep.equal(["done"]);
+    // The sale has moved the pool: what is left of the pot waits for the arbitrageur.
+    for (let rounds = 0; rounds < 3 && (await market.vault.potDebt()) > 0n; rounds++) {
+      await setPrice("1600");
+      await round();
+    }
+    expect(await market.vault.potDebt()).to.equal(0n);
+    const [reading] = await keeper.sources.readMarkets(await keeper.sources.provider.getBlockNumber());
+    const { view } = reading!;
+    expect(view.topTick < view.triggerTick).to.be.true;
+    await expectNothingHeld(local);
+  });
+
+  it("seizes without capital when no pool buys anything", async () => {
+    const { market, setPrice, round, keeper, account } = await open();
+    await setPrice("1600");
+    keeper.sources.salePaths.set(await market.vault.getAddress(), []);
+    const { decisions, outcomes } = await round();
+    expect(decisions[0]!.actions.map(({ kind }) => kind)).to.deep.equal(["seize"]);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect((await market.vault.potDebt()) > 0n).to.be.true;
+    expect(await market.debt.balanceOf(account)).to.equal(0n);
+  });
+
+  it("refuses what the simulation refuses, and says why", async () => {
+    const { local, keeper, setPrice, round, says } = await open();
+    await setPrice("1830");
+    // The market changes between the decision and the execution: two signatures of the pauser Safe are another test.
+    const expired: Parameters = { ...parameters, deadline: 0n };
+    keeper.parameters = expired;
+    const { outcomes } = await round();
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["refused"]);
+    expect(
+      says().some((line) => /^weth-usdc: refused: the deadline .* is past/.test(line)),
+      says().join("\n"),
+    ).to.be.true;
+    await expectNothingHeld(local);
+  });
+
+  it("sends nothing on a dry run", async () => {
+    const { keeper, setPrice, round, says, provider } = await open();
+    await setPrice("1830");
+    keeper.sender = undefined;
+    const block = await provider.getBlockNumber();
+    expect((await round()).outcomes).to.deep.equal([]);
+    expect(await provider.getBlockNumber()).to.equal(block);
+    expect(says().some((line) => line.startsWith("weth-usdc: would liquidate 1 tick:"))).to.be.true;
+  });
+});
