@@ -16,6 +16,8 @@ export interface Trade {
 
 /** In US dollars of each token: far more than any pool takes. */
 const INVENTORY_USD = 500_000_000n;
+/** More than it takes: somebody else's trade may come between an estimate and this one. */
+const GAS_LIMIT = 5_000_000n;
 const SPOT_ON = 20_000n; // nearer than one part in this many, in the root of the price: leave it
 
 /** Gives `trader` its inventory. */
@@ -80,17 +82,20 @@ async function tradePool(
     await tokenIn.token.balanceOf(trader),
     await tokenOut.token.balanceOf(trader),
   ];
-  const sent = await local.contracts.swapRouter.connect(trader).exactInputSingle({
-    tokenIn: tokenIn.token,
-    tokenOut: tokenOut.token,
-    fee: feeMillionths,
-    recipient: trader,
-    deadline: MaxUint256,
-    // The pool takes what it needs to reach the limit: the exact swap.
-    amountIn: inBefore,
-    amountOutMinimum: 0n,
-    sqrtPriceLimitX96: target,
-  });
+  const sent = await local.contracts.swapRouter.connect(trader).exactInputSingle(
+    {
+      tokenIn: tokenIn.token,
+      tokenOut: tokenOut.token,
+      fee: feeMillionths,
+      recipient: trader,
+      deadline: MaxUint256,
+      // The pool takes what it needs to reach the limit: the exact swap.
+      amountIn: inBefore,
+      amountOutMinimum: 0n,
+      sqrtPriceLimitX96: target,
+    },
+    { gasLimit: GAS_LIMIT },
+  );
   await sent.wait();
   const sold = inBefore - (await tokenIn.token.balanceOf(trader));
   const bought = (await tokenOut.token.balanceOf(trader)) - outBefore;

@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { explainRevert } from "@breakwater/sdk/chain";
 import { network } from "hardhat";
 
 import { writeAddresses } from "../deploy/deploy.ts";
@@ -180,9 +181,12 @@ async function main(): Promise<void> {
       const { moved, news } = prices.step();
       for (const [pair, price] of Object.entries(moved)) await local.setPrice(pair, price);
       if (news) say("prices", news);
-      for (const { pool, words } of await arbitrageur.trade()) {
-        if (news) say("arbitrage", `${pool}: ${words}`);
-      }
+      // The keeper trades too: a pool may have moved past its price meanwhile.
+      const trades = await arbitrageur.trade().catch((error: unknown) => {
+        say("arbitrage", explainRevert(error).words);
+        return [];
+      });
+      for (const { pool, words } of trades) if (news) say("arbitrage", `${pool}: ${words}`);
       await connection.provider.request({ method: "evm_increaseTime", params: [STEP_SECONDS] });
       await connection.provider.request({ method: "evm_mine" });
       if (count % 10 === 0) {
@@ -192,8 +196,13 @@ async function main(): Promise<void> {
       }
     }
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) {
+      console.error(error);
+      process.exitCode = 1;
+    }
   } finally {
+    // Requests that were under way fail when the chain goes; nobody waits for them any more.
+    process.on("unhandledRejection", () => undefined);
     stopping.abort();
     if (keeper) await stopKeeper(keeper);
     await connection.close();

@@ -11,6 +11,8 @@ const LENT_USD = 20_000_000n;
 const EQUITY_USD = { from: 1_000, to: 60_000 };
 /** Sent at a time: a node queues transactions, but not without end. */
 const BATCH = 25;
+/** More than it takes: an estimate is for the state before the others of its batch. */
+const GAS_LIMIT = 1_000_000n;
 
 export interface Opening {
   market: LocalMarket;
@@ -73,7 +75,9 @@ async function open(local: Local, { market, owner, sub, equityUsd, leverage }: O
   const approved =
     (await token.allowance(owner, vault)) === 0n ? [await token.approve(vault, MaxUint256)] : [];
   await Promise.all(approved.map(async (transaction) => transaction.wait()));
-  return [await vault.connect(owner).adjust(owner, sub, amount, borrowed, owner, "0x")];
+  return [
+    await vault.connect(owner).adjust(owner, sub, amount, borrowed, owner, "0x", { gasLimit: GAS_LIMIT }),
+  ];
 }
 
 /** Token units that are worth `dollars` (18 decimals) by the feeds. */
