@@ -66,7 +66,7 @@ export async function runDrill(options: DrillOptions, progress: Progress): Promi
 
     const lent = (openedDebt * LENT_PERCENT) / 100n;
     const insured = (openedDebt * INSURED_PERCENT) / 100n;
-    // At a fixed time, however long the deployment took: the same seed is to give the same figures.
+    // At a fixed time, however long the deployment took: runs of the same seed differ in cents of interest at most.
     await market.round(path.start.price, path.start.time - OPENED_BEFORE);
     await market.fund(lent, insured);
     const opening = await market.price();
