@@ -27,7 +27,7 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --port       of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions  opened at the beginning (200)
   --seed       of sizes, leverage and prices (1)
-  --step       milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (4000)
+  --step       milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (2500)
   --out        directory of the addresses file (deploy/addresses)
 `;
 
@@ -48,7 +48,7 @@ function options(args: string[]) {
       port: { type: "string", default: String(DEFAULT_PORT) },
       positions: { type: "string", default: "200" },
       seed: { type: "string", default: "1" },
-      step: { type: "string", default: "4000" },
+      step: { type: "string", default: "2500" },
       out: { type: "string" },
       help: { type: "boolean", default: false },
     },
