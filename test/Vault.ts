@@ -612,6 +612,21 @@ describe("Vault", () => {
       expect(paid).to.be.within(1_470n * USDC, 1_480n * USDC);
     });
 
+    it("give a small seizure no power over the mark of a large pot", async () => {
+      await adjust(alice, 100n * ETH, 160_000n * USDC);
+      await adjust(bob, (ETH * 12n) / 1_000n, 19n * USDC);
+      await m.setPrices(1_500n * USD);
+      await m.liquidator.seize(m.vault, 1n);
+      await networkHelpers.time.increase(3_700);
+      await m.setPrices(1_500n * USD);
+      const lens = await ethers.deployContract("Lens");
+      const [before, assets] = [(await lens.market(m.vault)).potPrice, await m.vault.totalAssets()];
+      await m.liquidator.seize(m.vault, 0n);
+      const after = (await lens.market(m.vault)).potPrice;
+      expect(after).to.be.within(before, before + before / 1_000n);
+      expect(await m.vault.totalAssets()).to.be.within(assets - 10n * USDC, assets + 10n * USDC);
+    });
+
     it("sends reserves to the fund, not while the pot is open", async () => {
       await adjust(alice, 9_000n * ETH, 9_000_000n * USDC);
       await networkHelpers.time.increase(86_000);

@@ -145,7 +145,7 @@ library Lending {
             self.book.debt - found.bookDebt,
             potDebt,
             self.book.potCollateral + found.collateral,
-            found.ticks != 0 ? block.timestamp : self.book.seizedAt,
+            Market.seizedAtWith(self.book.seizedAt, self.book.potCollateral, found.collateral),
             atHigh ? price.high : price.low,
             potDebt == 0 ? 0 : insurance.balanceOf(address(this)),
             units

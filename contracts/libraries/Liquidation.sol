@@ -175,8 +175,10 @@ library Liquidation {
         book.debt = (uint256(book.debt) - s.repaid - s.closedDebt).toUint104();
         if (s.closedDebt != 0) {
             book.potDebt = (book.potDebt + report.potDebt).toUint128();
+            book.seizedAt = uint32(
+                Market.seizedAtWith(book.seizedAt, book.potCollateral, report.potCollateral)
+            );
             book.potCollateral = (book.potCollateral + report.potCollateral).toUint128();
-            book.seizedAt = uint32(block.timestamp);
         }
     }
 

@@ -236,6 +236,19 @@ library Market {
         return Math.max(floor, Math.min(ceiling, potDebt.mulDiv(1 << 128, potCollateral)));
     }
 
+    /// @notice When the pot counts as seized once `added` collateral units join it: the mean, weighted by collateral, of
+    /// its own time and now, rounded to the earlier second. So a seizure does not give what waits already a new start,
+    /// and nobody can lift the mark of a large pot with a small one.
+    function seizedAtWith(
+        uint256 seizedAt,
+        uint256 potCollateral,
+        uint256 added
+    ) internal view returns (uint256) {
+        if (added == 0) return seizedAt;
+        uint256 elapsed = Math.min(block.timestamp - seizedAt, POT_DISCOUNT_PERIOD);
+        return block.timestamp - Math.ceilDiv(elapsed * potCollateral, potCollateral + added);
+    }
+
     /// @notice What `budget` (debt units) buys of the pot at `price` (potPrice): collateral units, what they cost (debt
     /// units, rounded up) and the debt that leaves the pot with them.
     function potSale(

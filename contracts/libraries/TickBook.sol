@@ -60,7 +60,7 @@ library TickBook {
         uint104 debt; //   104  Σ debt of the live nodes
         uint32 nodes; //    32  ids given so far; the first is 1
         int24 top; //       24  no tick above it is populated
-        uint32 seizedAt; // 32  when a tick was last seized into the pot
+        uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral
         // slot 1: what was seized and not yet sold
         uint128 potDebt; //       debt units (18 decimals, no index)
         uint128 potCollateral; // collateral units

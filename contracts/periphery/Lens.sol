@@ -347,7 +347,12 @@ contract Lens is ILens {
             return 0;
         }
         uint256 collateral = r.potCollateral + v.seizedPotCollateral;
-        uint256 price = _potPrice(s, debt, collateral, v.seizedPotDebt != 0 ? block.timestamp : r.seizedAt);
+        uint256 price = _potPrice(
+            s,
+            debt,
+            collateral,
+            Market.seizedAtWith(r.seizedAt, r.potCollateral, v.seizedPotCollateral)
+        );
         uint256 cost;
         (bought, cost, v.potDebtSold) = Market.potSale(
             debt,

@@ -566,7 +566,9 @@ export class Model {
   /** Charges interest and seizes what is insolvent, before a lender comes or goes. */
   private settle({ insolvent }: Entry): void {
     this.accrue();
+    const before = this.potCollateral;
     for (const tick of insolvent) this.seize(tick);
+    this.seizedAt = this.seizedAtWith(before, this.potCollateral);
   }
 
   /** What lenders own if every tick that is insolvent at `high` were seized now, and whether they have to wait. */
@@ -605,7 +607,7 @@ export class Model {
     let total = this.cash.plus(this.toDebtTokens(bookDebt.times(borrowIndex).rounded()).rounded());
     let owedToReserves = reserves;
     if (!potDebt.isZero()) {
-      const seizedAt = insolvent.length === 0 ? this.seizedAt : this.now;
+      const seizedAt = this.seizedAtWith(this.potCollateral, potCollateral);
       const at = this.potPrice(potDebt, potCollateral, side === "low" ? price.low : price.high, seizedAt);
       const fetch = potCollateral.times(at).rounded();
       const mark = potDebt.least(fetch.plus(this.toDebtUnits(this.insurance)));
@@ -674,6 +676,7 @@ export class Model {
       lendersLoss: Real.zero,
       moves: plan.map(({ from, to }) => ({ from, to })),
     };
+    const potBefore = this.potCollateral;
     for (const { from, to, w } of plan) {
       if (to === undefined) {
         const { debt, collateral } = this.seize(from);
@@ -683,6 +686,7 @@ export class Model {
         result.seized = result.seized.plus(this.sell(from, to, w, plan.length));
       }
     }
+    this.seizedAt = this.seizedAtWith(potBefore, this.potCollateral);
     result.repaid = this.toDebtTokens(repaid.times(borrowIndex).rounded()).rounded();
     let sold = result.seized;
     if (sellsPot) {
@@ -827,8 +831,14 @@ export class Model {
     this.residue.delete(tick);
     this.potDebt = this.potDebt.plus(debt);
     this.potCollateral = this.potCollateral.plus(collateral);
-    this.seizedAt = this.now;
     return { debt, collateral };
+  }
+
+  /** The mean time of seizure, weighted by collateral, when a pot of `before` grows to `after`; the earlier second. */
+  private seizedAtWith(before: Real, after: Real): bigint {
+    if (after.minus(before).isZero()) return this.seizedAt;
+    const elapsed = min(this.now - this.seizedAt, POT_DISCOUNT_PERIOD);
+    return this.now - Real.of(elapsed).times(before).over(after).ceil();
   }
 
   /** Sells as much of the pot as `budget` buys; books the loss: insurance, reserves, lenders. */
