@@ -128,7 +128,7 @@ contract Vault is
 
     /// @notice Opens the market; called once, by the proxy's constructor.
     /// @dev ERC20's and ERC4626's initializers would store the name, the symbol and the asset, which are immutable here.
-    /// @custom:oz-upgrades-unsafe-allow missing-initializer-call
+    /// @custom:oz-upgrades-unsafe-allow missing-initializer-call incorrect-initializer-order
     function initialize(
         address authority_,
         address oracle,
