@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IInsuranceFund} from "../../contracts/interfaces/IInsuranceFund.sol";
+import {Price} from "../../contracts/interfaces/IOracleAdapter.sol";
+import {LiquidationRequest} from "../../contracts/interfaces/IVault.sol";
+import {Grid} from "../../contracts/libraries/Grid.sol";
+import {Liquidation} from "../../contracts/libraries/Liquidation.sol";
+import {Market} from "../../contracts/libraries/Market.sol";
+import {Sale} from "../../contracts/libraries/Sale.sol";
+import {TickBook} from "../../contracts/libraries/TickBook.sol";
+
+/// @notice A market's state without tokens and oracle: positions change by book amounts, prices come as arguments.
+/// Counts the collateral that came in and went out, and audits the book against it.
+contract BookHarness is IInsuranceFund {
+    using Market for Market.State;
+    using TickBook for TickBook.State;
+
+    struct Resolved {
+        uint32 id;
+        TickBook.Kind kind;
+        int24 tick;
+        uint256 debt;
+        uint256 links;
+    }
+
+    struct Audit {
+        uint256 debt; //         the book's total
+        uint256 nodeDebt; //     Σ live nodes with members
+        uint256 positionDebt; // Σ positions
+        uint256 worst; //        greatest excess of a node over its positions
+        bool overdrawn; //       a node below its positions
+        bool badCount; //        a node's count is not the number of its positions
+        bool badBit; //          a bit without its node, a node without its bit, or two nodes a tick
+        uint256 ticks; //        populated
+        int24 highest; //        populated tick; below the grid if there is none
+        int24 top; //            the book's bound
+        uint256 links; //        longest chain
+        uint256 nodes;
+        uint256 rebases;
+        uint256 promised; //     Σ D/R + surplus + pot, units with 96 binary places, each D/R rounded down
+        uint256 holdings; //     the same scale
+    }
+
+    uint256 internal constant INDEX_MIN = TickBook.INDEX_MIN;
+
+    Market.State internal market;
+    uint256 public holdings;
+    uint256 public immutable KEYS;
+    int24 public immutable SPACING;
+
+    /// @param keys positions are keyed 1 to `keys`.
+    constructor(int24 spacing, uint256 keys) {
+        SPACING = spacing;
+        KEYS = keys;
+        market.ledger.borrowIndex = uint104(Market.BORROW_INDEX_ONE);
+        market.ledger.accruedAt = uint32(block.timestamp);
+        market.ledger.cash = 1e29;
+        market.ledger.reserveFactor = 10;
+        market.status.rateAtTarget = 1268391679;
+        market.risk.maxLtv = 8200;
+        market.risk.liquidationThreshold = 8600;
+        market.risk.target = 8300;
+        market.risk.bonusMin = 150;
+        market.risk.bonusMax = 800;
+        market.limits.slope = 5000;
+        market.book.top = -Grid.maxTick(spacing);
+    }
+
+    // ------------------------------------------------------------------ changes
+
+    function change(
+        uint256 key,
+        int256 collateralDelta,
+        int256 debtDelta,
+        bool fold
+    ) public returns (TickBook.Outcome memory out) {
+        out = market.book.change(
+            market.book.position[bytes32(key)],
+            collateralDelta,
+            debtDelta,
+            fold,
+            SPACING
+        );
+        if (collateralDelta > 0) holdings += uint256(collateralDelta);
+        holdings -= out.taken;
+    }
+
+    function liquidate(
+        Price memory price,
+        LiquidationRequest memory request
+    ) public returns (uint256 repaid, uint256 seized) {
+        (repaid, seized) = Liquidation.liquidate(market, units(), price, request, this);
+        holdings -= seized;
+    }
+
+    function accrue() public {
+        market.accrue(units());
+    }
+
+    /// @notice Moves a whole node as a liquidation does, without price: for tests of the node mechanics.
+    function moveNode(
+        int24 from,
+        int24 to,
+        uint256 debt,
+        uint256 num,
+        uint256 den
+    ) external returns (uint32 id) {
+        TickBook.Node memory node;
+        id = market.book.liveNodeAt(from);
+        node = market.book.node[id];
+        market.book.vacate(from);
+        market.book.debt -= uint104(node.debt - debt);
+        (id, node) = market.book.shrink(id, node, debt, num, den);
+        market.book.settleAt(id, node, to);
+    }
+
+    function closeNode(int24 tick) external {
+        uint32 id = market.book.liveNodeAt(tick);
+        market.book.debt -= market.book.node[id].debt;
+        market.book.vacate(tick);
+        market.book.close(id);
+    }
+
+    // ------------------------------------------------------------------ insurance: none
+
+    function balanceOf(address) external pure returns (uint256) {
+        return 0;
+    }
+
+    // solhint-disable-next-line no-empty-blocks
+    function deposit(address, uint256) external {}
+
+    // solhint-disable-next-line no-empty-blocks
+    function cover(uint256) external {}
+
+    // solhint-disable-next-line no-empty-blocks
+    function withdraw(address, address, uint256) external {}
+
+    // ------------------------------------------------------------------ views
+
+    function units() public view returns (Market.Units memory) {
+        return Market.Units(SPACING, 1, 1, 1, 1, 1);
+    }
+
+    function terms(Price memory price) public view returns (Sale.Terms memory) {
+        (Market.Ledger memory ledger, ) = market.accrued(units());
+        return Liquidation.termsOf(market, units(), price, ledger.borrowIndex);
+    }
+
+    function totalDebt() public view returns (uint256) {
+        return market.book.debt;
+    }
+
+    function borrowIndex() external view returns (uint256) {
+        return market.ledger.borrowIndex;
+    }
+
+    function topTick() external view returns (int24) {
+        return market.book.top;
+    }
+
+    function nodes() external view returns (uint32) {
+        return market.book.nodes;
+    }
+
+    function pot() public view returns (uint256 debt, uint256 collateral) {
+        return (market.book.potDebt, market.book.potCollateral);
+    }
+
+    function nodeAt(int24 tick) external view returns (uint32 id, TickBook.Node memory node) {
+        id = market.book.liveNodeAt(tick);
+        node = market.book.node[id];
+    }
+
+    function nodeOf(uint32 id) external view returns (TickBook.Node memory) {
+        return market.book.node[id];
+    }
+
+    function isPopulated(int24 tick) external view returns (bool) {
+        return market.book.isPopulated(tick);
+    }
+
+    function nextPopulated(int24 from, int24 floor) public view returns (int24) {
+        return market.book.nextPopulated(from, floor);
+    }
+
+    function position(uint256 key) external view returns (TickBook.Position memory) {
+        return market.book.position[bytes32(key)];
+    }
+
+    function resolve(uint256 key) public view returns (Resolved memory r) {
+        TickBook.Position memory p = market.book.position[bytes32(key)];
+        TickBook.Node memory node;
+        (r.id, node, r.debt) = market.book.resolve(p);
+        (r.kind, r.tick) = (node.kind, node.tick);
+        uint32 id = p.node;
+        while (id != 0 && market.book.node[id].kind == TickBook.Kind.Linked) {
+            id = linkOf(id).parent;
+            r.links++;
+        }
+    }
+
+    function linkOf(uint32 id) public view returns (TickBook.Link memory) {
+        TickBook.Node storage node = market.book.node[id];
+        TickBook.Link storage link;
+        assembly ("memory-safe") {
+            link.slot := node.slot
+        }
+        return link;
+    }
+
+    /// @notice Reads the whole book, position by position and node by node.
+    function audit() public view returns (Audit memory a) {
+        TickBook.State storage book = market.book;
+        a.debt = book.debt;
+        a.nodes = book.nodes;
+        a.top = book.top;
+        uint256[] memory sums = new uint256[](a.nodes + 1);
+        uint256[] memory members = new uint256[](a.nodes + 1);
+        for (uint256 key = 1; key <= KEYS; key++) {
+            Resolved memory r = resolve(key);
+            a.positionDebt += r.debt;
+            a.promised += uint256(book.position[bytes32(key)].surplus) << 96;
+            if (r.links > a.links) a.links = r.links;
+            sums[r.id] += r.debt;
+            if (r.id != 0) members[r.id]++;
+        }
+        uint256 populatedNodes;
+        for (uint32 id = 1; id <= a.nodes; id++) {
+            TickBook.Node memory node = book.node[id];
+            if (node.kind == TickBook.Kind.Linked) {
+                if (linkOf(id).from < INDEX_MIN) a.rebases++;
+                if (members[id] != 0) a.badCount = true;
+            }
+            if (node.kind != TickBook.Kind.Live) continue;
+            if (node.count != members[id]) a.badCount = true;
+            if (node.count == 0) {
+                if (node.debt != 0) a.badCount = true;
+                continue;
+            }
+            populatedNodes++;
+            a.nodeDebt += node.debt;
+            if (sums[id] > node.debt) a.overdrawn = true;
+            else if (node.debt - sums[id] > a.worst) a.worst = node.debt - sums[id];
+            if (!book.isPopulated(node.tick) || book.liveNodeAt(node.tick) != id) a.badBit = true;
+        }
+        int24 bottom = -Grid.maxTick(SPACING);
+        int24 tick = Grid.maxTick(SPACING);
+        a.highest = bottom - 1;
+        while ((tick = book.nextPopulated(tick, bottom)) >= bottom) {
+            if (a.ticks++ == 0) a.highest = tick;
+            uint256 behind = uint256(book.node[book.liveNodeAt(tick)].debt) << 128;
+            a.promised += Math.mulDiv(behind, 1 << 96, Grid.ratioOf(tick, SPACING));
+            tick--;
+        }
+        if (a.ticks != populatedNodes) a.badBit = true;
+        a.promised += uint256(book.potCollateral) << 96;
+        a.holdings = holdings << 96;
+    }
+}
