@@ -12,7 +12,8 @@ import {BookHarness} from "../support/BookHarness.sol";
 import {Test} from "../support/Vm.sol";
 
 /// @notice The invariants of the book, each by its id in docs/invariants.md.
-/// hardhat-config: default.invariant.runs = 12
+/// hardhat-config: deep.invariant.runs = 48
+/// hardhat-config: deep.invariant.depth = 200
 contract BookInvariants is Test {
     BookHarness private _book;
     BookHandler private _handler;
