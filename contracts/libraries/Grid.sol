@@ -48,7 +48,7 @@ library Grid {
         int24 top = maxTick(spacing);
         if (ratio < 1 << 64) return -top; // every R_k is at least 2⁶⁴
         if (ratio >= 1 << 192) return top + 1; // and below 2¹⁹²
-        // R_t ≤ ratio < R_(t+1) follows from the two floors, so only t itself has to be compared.
+        // R_t ≤ ratio ≤ R_(t+1) follows from the two floors, so only t itself has to be compared.
         int24 raw = TickMath.getTickAtSqrtPrice(uint160(FixedPointMathLib.sqrt(ratio << 64)));
         tick = raw / spacing;
         int24 rest = raw % spacing;
