@@ -1,7 +1,7 @@
 // Prices that move: a slow wave of its own for every asset that is no dollar, deeper in some cycles than in others.
 
 /** Steps of a whole wave. */
-const PERIOD = 40;
+const PERIOD = 26;
 /** A wave's height lies between these shares of the first price. */
 const HEIGHT = { from: 0.08, to: 0.16 };
 const NOISE = 0.003;
