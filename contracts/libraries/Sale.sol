@@ -148,10 +148,10 @@ library Sale {
         if (behind <= before) {
             m.seized = before - behind;
         } else {
-            // Dust: rounding would need more collateral than there is. Keep the collateral and lower the debt to it.
-            m.num = to >> t.shift;
-            m.den = t.shift == 0 ? from : (from >> t.shift) + 1;
-            m.debt = (debt * m.num) / m.den;
+            // Dust: rounding would need more collateral than there is. Keep the collateral and lower the debt to it; the
+            // index by what the debt became, not by the ratios: it must fall as far as the debt, which is rounded down.
+            m.debt = (debt * (to >> t.shift)) / (t.shift == 0 ? from : (from >> t.shift) + 1);
+            (m.num, m.den) = (m.debt, debt);
         }
     }
 

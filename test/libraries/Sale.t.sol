@@ -44,7 +44,7 @@ contract SaleTest is Test {
         );
         uint256 before = TickBook.behindDown(debt, ratio);
         // Every node resolves its positions by num / den, so that fraction is at most the debt's.
-        assertLe(Math.mulDiv(debt, m.num, m.den), m.debt, "the index falls at least as far as the debt");
+        assertLe(debt * m.num, m.debt * m.den, "I2: the index falls at least as far as the debt");
         if (TickBook.behindUp(m.debt, lower) + m.seized > before) {
             assertEq(m.seized, 0, "dust seizes nothing");
             assertLe(
@@ -88,6 +88,16 @@ contract SaleTest is Test {
         Sale.Move memory second = Sale.move(t, first.debt, Grid.ratioOf(middle, SPACING), t.targetRatio, w);
         assertNear(second.debt, once.debt, 2, "debt");
         assertNear(first.seized + second.seized, once.seized, 3 + (2 << 128) / t.targetRatio, "seized");
+    }
+
+    /// @dev The same for a few units of collateral, where the dust rule is as likely as a sale.
+    function testFuzz_I2_indexOfDustFallsWithItsDebt(uint256 price, uint256 units, uint256 from) public pure {
+        Sale.Terms memory t = _terms(price, 0);
+        uint256 ratio = Grid.ratioOf(_anySellable(t, from), SPACING);
+        uint256 debt = Math.mulDiv(ratio, bound(units, 1, 20), 1 << 128) + bound(from, 1, 20);
+        if (debt >= 1 << 104) return;
+        Sale.Move memory m = Sale.move(t, debt, ratio, t.targetRatio, Sale.salePrice(t, ratio >> t.shift));
+        assertLe(debt * m.num, m.debt * m.den, "the index falls at least as far as the debt");
     }
 
     function test_dustRuleIsReached() public pure {

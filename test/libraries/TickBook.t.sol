@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Price, PriceState} from "../../contracts/interfaces/IOracleAdapter.sol";
+import {LiquidationRequest} from "../../contracts/interfaces/IVault.sol";
 import {Grid} from "../../contracts/libraries/Grid.sol";
 import {TickBook} from "../../contracts/libraries/TickBook.sol";
 import {BookHarness} from "../support/BookHarness.sol";
@@ -365,6 +367,30 @@ contract TickBookTest is Test {
             )
         );
         _book.change(1, 1 << 95, (1 << 128) + 1, true);
+    }
+
+    /// @dev Dust that is liquidated again and again, and never sold: rounding must not leave its positions with more than
+    /// their node, else one of them cannot leave before the other.
+    function test_I2_I9_dustLiquidatedAgainAndAgainCanBeRepaid() public {
+        int24 tick = 2880;
+        uint256 debt = _ratio(tick) >> 128; // one unit of collateral each
+        _join(1, tick, debt);
+        _join(2, tick, debt);
+        _book.change(2, 0, 1 - int256(debt), true);
+        LiquidationRequest memory request;
+        request.maxRepay = 1e30;
+        request.fromTick = type(int24).max;
+        for (uint256 i; i < 10; i++) {
+            // The price at which the tick is just liquidatable.
+            uint256 price = (_ratio(tick) * 10_000) / 8600;
+            _book.liquidate(Price(price, price, PriceState.Fresh, 0, 0), request);
+            tick = _book.resolve(1).tick;
+            _check();
+        }
+        assertEq(_book.resolve(2).debt, 0, "the second owes nothing and stays a member");
+        TickBook.Outcome memory out = _book.change(1, ALL, WHOLE_DEBT, true);
+        assertEq(out.newDebt, 0, "the first repays and leaves");
+        _check();
     }
 
     // ------------------------------------------------------------------ inside

@@ -88,9 +88,8 @@ export function move(t: SaleTerms, debt: bigint, from: bigint, to: bigint, w: bi
   const behind = behindUp(left, to);
   if (behind <= before) return { debt: left, seized: before - behind, num, den };
   // Dust: rounding would need more collateral than there is.
-  const dustNum = to >> t.shift;
-  const dustDen = t.shift === 0n ? from : (from >> t.shift) + 1n;
-  return { debt: (debt * dustNum) / dustDen, seized: 0n, num: dustNum, den: dustDen };
+  const kept = (debt * (to >> t.shift)) / (t.shift === 0n ? from : (from >> t.shift) + 1n);
+  return { debt: kept, seized: 0n, num: kept, den: debt };
 }
 
 /**
