@@ -316,8 +316,8 @@ contract OracleAdapter is IOracleAdapter {
         int256 window = int256(uint256(TWAP_WINDOW));
         int256 tick = total / window;
         if (total < 0 && total % window != 0) tick--;
+        if (tick < TickMath.MIN_TICK || tick > TickMath.MAX_TICK) return source; // before it is negated: any number
         if (!COLLATERAL_IS_TOKEN0) tick = -tick;
-        if (tick < TickMath.MIN_TICK || tick > TickMath.MAX_TICK) return source;
         (source.low, source.high) = PriceMath.fromTick(int24(tick), B_MULTIPLIER, B_DIVISOR);
         source.round = uint80(block.timestamp);
     }

@@ -633,6 +633,20 @@ describe("OracleAdapter", () => {
         await setCode(pool, answering({ round: 0x40n, answer: 1n, size: 0x100 }));
         await expectPrice(adapter, STATE.Single, 2_000n * Q128);
       });
+
+      it("does not revert for a mean tick that no number is the negative of", async () => {
+        const { pool, config } = await deployPool();
+        const adapter = await ethers.deployContract("OracleAdapter", [
+          { ...config, twapWindow: 1n, blockTime: 1n },
+        ]);
+        // [[…], [0, −2²⁵⁵]] over a window of one second
+        const words = [0x40n, 0n, 2n, 0n, 1n << 255n, 0n, 0n, 0n];
+        const store = words.map((word, i) =>
+          concat(["0x7f", toBeHex(word, 32), "0x60", toBeHex(32 * i, 1), "0x52"]),
+        );
+        await setCode(pool, concat([...store, "0x6101005ff3"]));
+        await expectPrice(adapter, STATE.Dead, 0n);
+      });
     });
   }
 });
