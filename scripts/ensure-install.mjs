@@ -3,14 +3,16 @@
 // Hardhat's native part declares Node >= 22 and npm under an older Node silently leaves it out, hence the
 // detour through a newer Node. The stamp makes the usual case a matter of milliseconds.
 //
-// `--stamp` (the postinstall hook) only records an install that npm itself has just made.
+// `--stamp` (the postinstall hook) only records an install that npm itself has just made. `bench` stands for another
+// folder with a lock of its own, which is installed only when it is needed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const home = join(dirname(fileURLToPath(import.meta.url)), "..");
+const root = process.argv.includes("bench") ? join(home, "bench") : home;
 const stampFile = join(root, "node_modules", ".stamp");
 
 const stamp = createHash("sha256")
@@ -37,7 +39,7 @@ if (process.argv.includes("--stamp")) {
   if (isNewEnough(process.version)) {
     run([npm, ...ci]);
   } else {
-    const { node } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).devDependencies;
+    const { node } = JSON.parse(readFileSync(join(home, "package.json"), "utf8")).devDependencies;
     run([npm, "exec", "--yes", "--loglevel=error", `--package=node@${node}`, "--", "node", npm, ...ci]);
   }
   writeFileSync(stampFile, stamp);

@@ -1,0 +1,140 @@
+// npm run bench: see HELP.
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { deployAave } from "./aave.ts";
+import { withAdapter, withSlot } from "./breakwater.ts";
+import { Chain } from "./chain.ts";
+import { compileOwn, ROOT } from "./compile.ts";
+import { deployMorpho } from "./morpho.ts";
+import type { Result } from "./results.ts";
+import {
+  CRASHES,
+  type Crash,
+  gasOf,
+  LARGE_CRASH,
+  type Measurement,
+  measureAll,
+  SPARSE_CRASH,
+  Stage,
+} from "./run.ts";
+import type { Protocol } from "./scene.ts";
+import { type Extra, extraTable, format, peerTable, sourceTable, targetTable } from "./tables.ts";
+
+const HELP = `npm run bench -- [--ours] [--json | --markdown]
+
+Gas of daily operations and of liquidations, from the receipts of one chain in process: Breakwater through its proxies,
+Morpho Blue and Aave v3.0, with OpenZeppelin tokens, max approvals, 200 positions in the background, interest that runs,
+and the same one-slot price source for all; then Breakwater with its real adapter over a feed and a Uniswap v3 average.
+Every run gives the same figures. Writes bench/results.json. The first run installs the peers into bench/node_modules.
+
+--ours      only Breakwater, by the slot, without the 10,000 positions; the peers' figures are those of
+            bench/results.json. Writes nothing and installs nothing.
+--json      prints what bench/results.json holds, and nothing else
+--markdown  prints the tables for the README
+
+Exit code 1: something could not be measured. A target that is not reached is only reported.`;
+
+/** Of the first block; far from any date that a contract could mistake for something else. */
+const STARTS_AT = 1_900_000_000;
+const RESULTS = join(ROOT, "bench/results.json");
+
+const { values: options } = parseArgs({
+  options: {
+    ours: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+/** Progress goes to stderr: `--json` keeps a clean stdout. */
+const say = (line: string) => console.error(`${line} …`);
+
+async function measure(): Promise<{ results: Result[]; extras: Extra[] }> {
+  const chain = await Chain.create(STARTS_AT);
+  const own = compileOwn();
+  const empty = await chain.snapshot();
+  const results: Result[] = [];
+  const extras: Extra[] = [];
+  const play = async (protocol: Protocol, priceSource: Result["priceSource"], crashes: Crash[]) => {
+    const stage = await Stage.prepare(chain, protocol);
+    for (const measurement of await measureAll(stage, crashes)) {
+      const result = resultOf(measurement, protocol.name, priceSource);
+      if (result) results.push(result);
+      else if (protocol.name === "breakwater" && priceSource === "slot") {
+        extras.push({ label: measurement.step, gas: Number(gasOf(measurement)) });
+      }
+    }
+  };
+
+  say("Breakwater");
+  const { breakwater, slot, setPrice } = await withSlot(chain, own);
+  const deployed = await chain.snapshot();
+  await play(breakwater, "slot", [...CRASHES, SPARSE_CRASH, ...(options.ours ? [] : [LARGE_CRASH])]);
+  if (options.ours) return { results: [...results, ...peersOf(readResults())], extras };
+
+  const scene = { collateral: breakwater.collateral, debt: breakwater.debt, slot, setPrice };
+  await chain.restore(deployed);
+  say("Morpho Blue");
+  await play(await deployMorpho(chain, own, scene), "slot", CRASHES);
+  await chain.restore(deployed);
+  say("Aave v3.0");
+  await play(await deployAave(chain, own, scene), "slot", CRASHES);
+  await chain.restore(empty);
+  say("Breakwater with its adapter");
+  await play(await withAdapter(chain), "adapter", [...CRASHES, SPARSE_CRASH]);
+  return { results, extras };
+}
+
+/** Undefined: a variant that only the tables show. */
+function resultOf(
+  measurement: Measurement,
+  protocol: Result["protocol"],
+  priceSource: Result["priceSource"],
+): Result | undefined {
+  const { step, crash } = measurement;
+  switch (step) {
+    case "add-collateral-fresh":
+    case "repay-fresh":
+    case "withdraw-fresh":
+    case "close-fresh":
+      return undefined;
+  }
+  return {
+    protocol,
+    operation: step,
+    ...(crash && { positions: crash.positions, ticks: crash.ticks }),
+    ...(crash && crash.every !== 1 && { every: crash.every }),
+    priceSource,
+    gas: Number(gasOf(measurement)),
+  };
+}
+
+const readResults = () => JSON.parse(readFileSync(RESULTS, "utf8")) as Result[];
+const peersOf = (results: Result[]) => results.filter(({ protocol }) => protocol !== "breakwater");
+
+function print({ results, extras }: { results: Result[]; extras: Extra[] }): void {
+  const tables = [peerTable(results), sourceTable(results), extraTable(extras), targetTable(results)];
+  const shown = options.ours ? tables.filter((_, i) => i !== 1) : tables;
+  console.log(shown.map((table) => format(table, options.markdown)).join("\n\n"));
+}
+
+async function main(): Promise<void> {
+  if (options.help) {
+    console.log(HELP);
+    return;
+  }
+  if (!options.ours) {
+    const install = join(ROOT, "scripts/ensure-install.mjs");
+    execFileSync(process.execPath, [install, "bench"], { stdio: ["ignore", 2, 2] });
+  }
+  const measured = await measure();
+  if (!options.ours) writeFileSync(RESULTS, `${JSON.stringify(measured.results, null, 2)}\n`);
+  if (options.json) console.log(JSON.stringify(measured.results, null, 2));
+  else print(measured);
+}
+
+await main();

@@ -1,0 +1,178 @@
+// Breakwater through its proxies: with the one-slot price source, or with the real adapter and both of its sources.
+import { Lens__factory, Liquidator__factory, Vault__factory } from "@breakwater/sdk/types";
+import { sqrtPriceX96 } from "../deploy/liquidity.ts";
+import { deployLocal } from "../deploy/local.ts";
+import { readParameters } from "../deploy/parameters.ts";
+import { deployMarket } from "../test/support/market.ts";
+import { tradeTo } from "../test/support/uniswap.ts";
+import type { Call, Chain, Receipt } from "./chain.ts";
+import { type Artifact, deploy } from "./compile.ts";
+import {
+  COLLATERAL_DECIMALS,
+  DEBT_DECIMALS,
+  type Holder,
+  LIQUIDATOR,
+  LENDER,
+  PRICE,
+  type Protocol,
+  SPACING,
+} from "./scene.ts";
+
+export interface Breakwater extends Protocol {
+  vault: string;
+  lens: string;
+}
+
+const vaultInterface = Vault__factory.createInterface();
+const lensInterface = Lens__factory.createInterface();
+const liquidatorInterface = Liquidator__factory.createInterface();
+const ALL = -(2n ** 255n);
+const NO_CALLBACK = "0x";
+const MICRO = 10n ** 6n;
+
+/** The test suite's market, whose oracle is swapped for the slot. */
+export async function withSlot(chain: Chain, own: Record<string, Artifact>) {
+  const market = await deployMarket(chain.connection, {
+    collateralDecimals: COLLATERAL_DECIMALS,
+    debtDecimals: DEBT_DECIMALS,
+    spacing: SPACING,
+    collateralPrice: PRICE,
+  });
+  const collateral = await market.collateral.getAddress();
+  const slot = await deploy(chain.signer, own["SlotPrice"], [collateral]);
+  const setPrice = async (price: bigint) => {
+    await slot.contract.getFunction("set")(price);
+  };
+  await setPrice(PRICE);
+  await market.vault.setOracle(slot.address);
+  const lens = await new Lens__factory(chain.signer).deploy();
+  const breakwater = connect(chain, {
+    vault: await market.vault.getAddress(),
+    liquidator: await market.liquidator.getAddress(),
+    lens: await lens.getAddress(),
+    collateral,
+    debt: await market.debt.getAddress(),
+    setPrice,
+  });
+  return { breakwater, slot: slot.address, setPrice };
+}
+
+/** The demonstration market: the OracleAdapter over a feed and a Uniswap v3 pool's average. */
+export async function withAdapter(chain: Chain): Promise<Breakwater> {
+  const parameters = readParameters("local");
+  parameters.markets = parameters.markets
+    .filter(({ id }) => id === "weth-usdc")
+    .map((market) => ({ ...market, caps: { ...market.caps, debt: "1e12", collateral: "1e9" } }));
+  const local = await deployLocal(chain.connection, { parameters });
+  const market = local.markets["weth-usdc"]!;
+  const pool = local.pools["WETH/USDC"]!;
+  const uniswap = {
+    signer: chain.signer,
+    factory: local.contracts.uniswapFactory,
+    positions: local.contracts.positionManager,
+    router: local.contracts.swapRouter,
+  };
+  const wethIs0 = (await pool.token0()) === market.collateral.target;
+
+  /** A round of the feed, an arbitrage, the ten minutes that the average needs to follow, and the round again. */
+  const setPrice = async (price: bigint) => {
+    const text = `${price / 10n ** 8n}.${(price % 10n ** 8n).toString().padStart(8, "0")}`;
+    // Amounts of equal value.
+    const sides = [10n ** BigInt(8 + COLLATERAL_DECIMALS), price * 10n ** BigInt(DEBT_DECIMALS)] as const;
+    await local.setPrice("ETH/USD", text);
+    await local.setPrice("USDC/USD", "1");
+    await tradeTo(uniswap, pool, wethIs0 ? sqrtPriceX96(...sides) : sqrtPriceX96(sides[1], sides[0]));
+    chain.advance(600);
+    await local.setPrice("ETH/USD", text);
+  };
+  return connect(chain, {
+    vault: market.vault.target as string,
+    liquidator: local.contracts.liquidator.target as string,
+    lens: local.contracts.lens.target as string,
+    collateral: market.collateral.target as string,
+    debt: market.debt.target as string,
+    setPrice,
+  });
+}
+
+function connect(
+  chain: Chain,
+  at: Pick<Breakwater, "vault" | "lens" | "collateral" | "debt" | "setPrice"> & { liquidator: string },
+): Breakwater {
+  const { vault, lens, liquidator } = at;
+  const eventOf = (receipt: Receipt, name: "Adjust" | "Liquidate") => {
+    const { topicHash } = vaultInterface.getEvent(name);
+    const log = receipt.logs.find(({ address, topics }) => isSame(address, vault) && topics[0] === topicHash);
+    return log && vaultInterface.decodeEventLog(name, log.data, log.topics);
+  };
+  const adjust = ({ owner, sub }: Holder, collateralDelta: bigint, debtDelta: bigint): Call => ({
+    from: owner,
+    to: vault,
+    data: vaultInterface.encodeFunctionData("adjust", [
+      owner,
+      sub,
+      collateralDelta,
+      debtDelta,
+      owner,
+      NO_CALLBACK,
+    ]),
+  });
+  return {
+    ...at,
+    name: "breakwater",
+    spenders: [vault, liquidator],
+    open: (holder, collateral, debt) => [adjust(holder, collateral, debt)],
+    addCollateral: (holder, amount) => [adjust(holder, amount, 0n)],
+    repay: (holder, amount) => [adjust(holder, 0n, -amount)],
+    withdraw: (holder, amount) => [adjust(holder, -amount, 0n)],
+    // More than is owed repays what is owed.
+    close: async (holder) => [adjust(holder, ALL, -(10n ** 12n) * MICRO)],
+    deposit: (amount) => [
+      { from: LENDER, to: vault, data: vaultInterface.encodeFunctionData("deposit", [amount, LENDER]) },
+    ],
+    withdrawDeposit: (amount) => [
+      {
+        from: LENDER,
+        to: vault,
+        data: vaultInterface.encodeFunctionData("withdraw", [amount, LENDER, LENDER]),
+      },
+    ],
+    borrowIndex: async () => {
+      const answer = await chain.call(lens, lensInterface.encodeFunctionData("market", [vault]));
+      const [market] = lensInterface.decodeFunctionResult("market", answer) as unknown as [
+        { borrowIndex: bigint },
+      ];
+      return market.borrowIndex;
+    },
+    landedAt: (receipt) => {
+      const event = eventOf(receipt, "Adjust");
+      return event && Number(event["tick"] as bigint);
+    },
+    sweptTicks: (receipt) => {
+      const event = eventOf(receipt, "Liquidate");
+      return event && Number((event["report"] as { ticks: bigint }).ticks);
+    },
+    // Ticks, not accounts: one transaction, whoever is in them.
+    liquidate: async () => [
+      {
+        from: LIQUIDATOR,
+        to: liquidator,
+        data: liquidatorInterface.encodeFunctionData("liquidate", [
+          {
+            market: vault,
+            maxRepay: 2n ** 128n - 1n,
+            minCollateral: 0n,
+            fromTick: 2n ** 23n - 1n,
+            maxTicks: 0n,
+            buyPot: false,
+            deadline: 2n ** 32n - 1n,
+            receiver: LIQUIDATOR,
+          },
+          NO_CALLBACK,
+        ]),
+      },
+    ],
+  };
+}
+
+const isSame = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
