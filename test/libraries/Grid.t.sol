@@ -40,6 +40,33 @@ contract GridTest is Test {
         if (tick < top) assertEq(Grid.ceilTick(ratio + 1, spacing), tick + 1, "ceil of R_k + 1 is k + 1");
     }
 
+    /// @dev Not a sample: every raw tick of the domain. Each ratio is above the one before by nearly a ten-thousandth, so
+    /// that no rounding of TickMath can bring two ticks together, whatever the spacing.
+    function test_everyRatioIsAboveTheOneBefore() public pure {
+        uint256 last = Grid.ratioOf(-Grid.MAX_RAW_TICK, 1);
+        assertLe(1 << 64, last, "the lowest is at least 2^64");
+        bool rises = true;
+        for (int24 raw = -Grid.MAX_RAW_TICK + 1; raw <= Grid.MAX_RAW_TICK; raw++) {
+            uint256 ratio = Grid.ratioOf(raw, 1);
+            rises = rises && ratio >= last + last / 10_001 && ratio <= last + last / 9_999;
+            last = ratio;
+        }
+        assertTrue(rises, "a step of one ten-thousandth up");
+        assertLt(last, 1 << 192, "the highest is below 2^192");
+    }
+
+    /// @dev Every tick of the demonstration markets' grid.
+    function test_everyTickIsFoundFromItsRatio() public pure {
+        int24 top = Grid.maxTick(25);
+        bool exact = Grid.ceilTick(Grid.ratioOf(top, 25), 25) == top;
+        for (int24 tick = -top; tick < top; tick++) {
+            uint256 ratio = Grid.ratioOf(tick, 25);
+            exact = exact && Grid.ceilTick(ratio, 25) == tick && Grid.ceilTick(ratio + 1, 25) == tick + 1;
+            exact = exact && Grid.floorTick(ratio, 25) == tick && Grid.floorTick(ratio - 1, 25) == tick - 1;
+        }
+        assertTrue(exact, "ceil and floor of R_k, R_k + 1 and R_k - 1");
+    }
+
     function test_domainEnds() public {
         for (uint256 i; i < 4; i++) {
             int24 spacing = _spacings[i];
