@@ -8,6 +8,7 @@ import { deployAave } from "./aave.ts";
 import { withAdapter, withSlot } from "./breakwater.ts";
 import { Chain } from "./chain.ts";
 import { compileOwn, ROOT } from "./compile.ts";
+import { calledIn, explain, functionTable, kindTable, slotTable } from "./explain.ts";
 import { deployMorpho } from "./morpho.ts";
 import type { Result } from "./results.ts";
 import {
@@ -21,9 +22,28 @@ import {
   Stage,
 } from "./run.ts";
 import type { Protocol } from "./scene.ts";
+import { readSymbols } from "./symbols.ts";
 import { type Extra, extraTable, format, peerTable, sourceTable, targetTable } from "./tables.ts";
 
+/** Operations that can be explained, and what has to be played for each. */
+const EXPLAINED = new Map<string, (stage: Stage) => Promise<Measurement[]>>([
+  ...["open-populated", "add-collateral", "repay", "withdraw", "close"].map(
+    (step) => [step, async (stage: Stage) => stage.life("populated")] as const,
+  ),
+  ...["open-fresh", "add-collateral-fresh", "repay-fresh", "withdraw-fresh", "close-fresh"].map(
+    (step) => [step, async (stage: Stage) => stage.life("fresh")] as const,
+  ),
+  ["open-new-region", async (stage) => [await stage.openInNewRegion()]],
+  ["lender-deposit", async (stage) => stage.lend()],
+  ["lender-withdraw", async (stage) => stage.lend()],
+  ["liquidate-1", async (stage) => [await stage.liquidate(CRASHES[0]!)]],
+  ["liquidate-10", async (stage) => [await stage.liquidate(CRASHES[1]!)]],
+  ["liquidate-100", async (stage) => [await stage.liquidate(CRASHES[2]!)]],
+  ["liquidate-sparse", async (stage) => [await stage.liquidate(SPARSE_CRASH)]],
+]);
+
 const HELP = `npm run bench -- [--ours] [--json | --markdown]
+npm run bench -- --explain OPERATION
 
 Gas of daily operations and of liquidations, from the receipts of one chain in process: Breakwater through its proxies,
 Morpho Blue and Aave v3.0, with OpenZeppelin tokens, max approvals, 200 positions in the background, interest that runs,
@@ -34,6 +54,9 @@ Every run gives the same figures. Writes bench/results.json. The first run insta
             bench/results.json. Writes nothing and installs nothing.
 --json      prints what bench/results.json holds, and nothing else
 --markdown  prints the tables for the README
+
+--explain OPERATION  where the gas of one of Breakwater's operations goes, from its trace: by contract and kind, by storage
+                     slot, by function. OPERATION: ${[...EXPLAINED.keys()].join(", ")}.
 
 Exit code 1: something could not be measured. A target that is not reached is only reported.`;
 
@@ -46,6 +69,7 @@ const { values: options } = parseArgs({
     ours: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     markdown: { type: "boolean", default: false },
+    explain: { type: "string" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -122,11 +146,36 @@ function print({ results, extras }: { results: Result[]; extras: Extra[] }): voi
   console.log(shown.map((table) => format(table, options.markdown)).join("\n\n"));
 }
 
+async function explainOperation(operation: string): Promise<void> {
+  const play = EXPLAINED.get(operation);
+  if (!play) throw new Error(`--explain ${operation}: one of ${[...EXPLAINED.keys()].join(", ")} is needed`);
+  const chain = await Chain.create(STARTS_AT);
+  const { breakwater, slot } = await withSlot(chain, compileOwn());
+  const measurements = await play(await Stage.prepare(chain, breakwater));
+  const { receipts } = measurements.find(({ step }) => step === operation) ?? measurements[0]!;
+  const [receipt] = receipts;
+  const steps = await chain.trace(receipt!.hash);
+  const roles = Object.fromEntries(
+    Object.entries({
+      vault: breakwater.vault,
+      liquidator: breakwater.liquidator,
+      collateral: breakwater.collateral,
+      debt: breakwater.debt,
+      SlotPrice: slot,
+    }).map(([role, address]) => [address.toLowerCase(), role]),
+  );
+  const symbols = await readSymbols(chain, [receipt!.to, ...calledIn(steps)], roles);
+  const explanation = explain(steps, receipt!, symbols);
+  const tables = [kindTable(explanation), slotTable(explanation), functionTable(explanation)];
+  console.log(tables.map((table) => format(table)).join("\n\n"));
+}
+
 async function main(): Promise<void> {
   if (options.help) {
     console.log(HELP);
     return;
   }
+  if (options.explain !== undefined) return explainOperation(options.explain);
   if (!options.ours) {
     const install = join(ROOT, "scripts/ensure-install.mjs");
     execFileSync(process.execPath, [install, "bench"], { stdio: ["ignore", 2, 2] });

@@ -20,6 +20,7 @@ import {
 
 export interface Breakwater extends Protocol {
   vault: string;
+  liquidator: string;
   lens: string;
 }
 
@@ -97,7 +98,7 @@ export async function withAdapter(chain: Chain): Promise<Breakwater> {
 
 function connect(
   chain: Chain,
-  at: Pick<Breakwater, "vault" | "lens" | "collateral" | "debt" | "setPrice"> & { liquidator: string },
+  at: Pick<Breakwater, "vault" | "liquidator" | "lens" | "collateral" | "debt" | "setPrice">,
 ): Breakwater {
   const { vault, lens, liquidator } = at;
   const eventOf = (receipt: Receipt, name: "Adjust" | "Liquidate") => {

@@ -20,6 +20,8 @@ export interface Log {
 
 export interface Receipt {
   hash: string;
+  to: string;
+  data: string;
   gasUsed: bigint;
   logs: Log[];
 }
@@ -108,11 +110,15 @@ export class Chain {
     const gas = `0x${MAX_TRANSACTION_GAS.toString(16)}`;
     const hash = await this.ask<string>("eth_sendTransaction", { from, to, data, gas, gasPrice: "0x0" });
     const receipt = await this.ask<{ gasUsed: string; logs: Log[] }>("eth_getTransactionReceipt", hash);
-    return { hash, gasUsed: BigInt(receipt.gasUsed), logs: receipt.logs };
+    return { hash, to, data, gasUsed: BigInt(receipt.gasUsed), logs: receipt.logs };
   }
 
   async call(to: string, data: string): Promise<string> {
     return this.ask("eth_call", { from: this.signer.address, to, data }, "latest");
+  }
+
+  async code(address: string): Promise<string> {
+    return this.ask("eth_getCode", address, "latest");
   }
 
   async snapshot(): Promise<Snapshot> {
