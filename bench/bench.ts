@@ -42,7 +42,7 @@ const EXPLAINED = new Map<string, (stage: Stage) => Promise<Measurement[]>>([
   ["liquidate-sparse", async (stage) => [await stage.liquidate(SPARSE_CRASH)]],
 ]);
 
-const HELP = `npm run bench -- [--ours] [--json | --markdown]
+const HELP = `npm run bench -- [--ours | --docs] [--json]
 npm run bench -- --explain OPERATION
 
 Gas of daily operations and of liquidations, from the receipts of one chain in process: Breakwater through its proxies,
@@ -52,8 +52,8 @@ Every run gives the same figures. Writes bench/results.json. The first run insta
 
 --ours      only Breakwater, by the slot, without the 10,000 positions; the peers' figures are those of
             bench/results.json. Writes nothing and installs nothing.
---json      prints what bench/results.json holds, and nothing else
---markdown  prints the tables for the README
+--docs      also puts the tables, with today's date, into README.md and docs/bench.md.
+--json      prints what bench/results.json holds, and nothing else.
 
 --explain OPERATION  where the gas of one of Breakwater's operations goes, from its trace: by contract and kind, by storage
                      slot, by function. OPERATION: ${[...EXPLAINED.keys()].join(", ")}.
@@ -62,22 +62,34 @@ Exit code 1: something could not be measured. A target that is not reached is on
 
 /** Of the first block; far from any date that a contract could mistake for something else. */
 const STARTS_AT = 1_900_000_000;
+const DOCS = ["README.md", "docs/bench.md"];
 const RESULTS = join(ROOT, "bench/results.json");
 
-const { values: options } = parseArgs({
-  options: {
-    ours: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-    markdown: { type: "boolean", default: false },
-    explain: { type: "string" },
-    help: { type: "boolean", short: "h", default: false },
-  },
-});
+/** An argument that cannot be served. */
+class ArgumentError extends Error {
+  override readonly name = "ArgumentError";
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        ours: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        docs: { type: "boolean", default: false },
+        explain: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new ArgumentError(`${error instanceof Error ? error.message : String(error)}; see --help`);
+  }
+}
 
 /** Progress goes to stderr: `--json` keeps a clean stdout. */
 const say = (line: string) => console.error(`${line} …`);
 
-async function measure(): Promise<{ results: Result[]; extras: Extra[] }> {
+async function measure(onlyOurs: boolean): Promise<{ results: Result[]; extras: Extra[] }> {
   const chain = await Chain.create(STARTS_AT);
   const own = compileOwn();
   const empty = await chain.snapshot();
@@ -97,8 +109,8 @@ async function measure(): Promise<{ results: Result[]; extras: Extra[] }> {
   say("Breakwater");
   const { breakwater, slot, setPrice } = await withSlot(chain, own);
   const deployed = await chain.snapshot();
-  await play(breakwater, "slot", [...CRASHES, SPARSE_CRASH, ...(options.ours ? [] : [LARGE_CRASH])]);
-  if (options.ours) return { results: [...results, ...peersOf(readResults())], extras };
+  await play(breakwater, "slot", [...CRASHES, SPARSE_CRASH, ...(onlyOurs ? [] : [LARGE_CRASH])]);
+  if (onlyOurs) return { results: [...results, ...peersOf(readResults())], extras };
 
   const scene = { collateral: breakwater.collateral, debt: breakwater.debt, slot, setPrice };
   await chain.restore(deployed);
@@ -140,15 +152,24 @@ function resultOf(
 const readResults = () => JSON.parse(readFileSync(RESULTS, "utf8")) as Result[];
 const peersOf = (results: Result[]) => results.filter(({ protocol }) => protocol !== "breakwater");
 
-function print({ results, extras }: { results: Result[]; extras: Extra[] }): void {
-  const tables = [peerTable(results), sourceTable(results), extraTable(extras), targetTable(results)];
-  const shown = options.ours ? tables.filter((_, i) => i !== 1) : tables;
-  console.log(shown.map((table) => format(table, options.markdown)).join("\n\n"));
+/** Every table between its two marks, with the day of the run. */
+function writeDocs(results: Result[]): void {
+  const day = new Date().toISOString().slice(0, 10);
+  const tables = { peers: peerTable(results), sources: sourceTable(results), targets: targetTable(results) };
+  for (const file of DOCS) {
+    const path = join(ROOT, file);
+    const text = readFileSync(path, "utf8").replace(
+      /(<!-- bench (\w+) -->\n)[^]*?(<!-- \/bench -->)/g,
+      (_, open: string, name: keyof typeof tables, close: string) =>
+        `${open}\`npm run bench\`, ${day}:\n\n${format(tables[name], true)}\n${close}`,
+    );
+    writeFileSync(path, text);
+  }
 }
 
 async function explainOperation(operation: string): Promise<void> {
   const play = EXPLAINED.get(operation);
-  if (!play) throw new Error(`--explain ${operation}: one of ${[...EXPLAINED.keys()].join(", ")} is needed`);
+  if (!play) throw new ArgumentError(`--explain ${operation} is not an operation; see --help`);
   const chain = await Chain.create(STARTS_AT);
   const { breakwater, slot } = await withSlot(chain, compileOwn());
   const measurements = await play(await Stage.prepare(chain, breakwater));
@@ -171,6 +192,7 @@ async function explainOperation(operation: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  const options = readOptions();
   if (options.help) {
     console.log(HELP);
     return;
@@ -180,10 +202,24 @@ async function main(): Promise<void> {
     const install = join(ROOT, "scripts/ensure-install.mjs");
     execFileSync(process.execPath, [install, "bench"], { stdio: ["ignore", 2, 2] });
   }
-  const measured = await measure();
-  if (!options.ours) writeFileSync(RESULTS, `${JSON.stringify(measured.results, null, 2)}\n`);
-  if (options.json) console.log(JSON.stringify(measured.results, null, 2));
-  else print(measured);
+  const { results, extras } = await measure(options.ours);
+  const json = JSON.stringify(results, null, 2);
+  if (!options.ours) writeFileSync(RESULTS, `${json}\n`);
+  if (options.docs && !options.ours) writeDocs(results);
+  if (options.json) {
+    console.log(json);
+    return;
+  }
+  const tables = [peerTable(results), extraTable(extras), targetTable(results)];
+  if (!options.ours) tables.splice(1, 0, sourceTable(results));
+  console.log(tables.map((table) => format(table)).join("\n\n"));
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  // What a person can mend is told in a line; anything else is a fault of ours, with its trace.
+  if (error instanceof ArgumentError) console.error(`${error.name}: ${error.message}`);
+  else console.error(error);
+  process.exitCode = 1;
+}

@@ -149,9 +149,10 @@ function connect(
       const event = eventOf(receipt, "Adjust");
       return event && Number(event["tick"] as bigint);
     },
-    sweptTicks: (receipt) => {
-      const event = eventOf(receipt, "Liquidate");
-      return event && Number((event["report"] as { ticks: bigint }).ticks);
+    swept: (receipt) => {
+      const report = eventOf(receipt, "Liquidate")?.["report"] as
+        Record<"ticks" | "landTick", bigint> | undefined;
+      return report && { ticks: Number(report.ticks), land: Number(report.landTick) };
     },
     // Ticks, not accounts: one transaction, whoever is in them.
     liquidate: async () => [

@@ -102,7 +102,8 @@ export function targetsOf(results: Result[]): Target[] {
   against("lender withdraw", 1.2, ours("lender-withdraw"), morpho("lender-withdraw"));
   against("liquidate one position", 1.4, ours("liquidate", one), morpho("liquidate", one));
   below("liquidate 1,000 positions, 47 ticks", 600_000, thousand);
-  if (thousand !== undefined) below("liquidate 10,000 positions, 47 ticks", thousand * 1.001, tenThousand);
+  if (thousand !== undefined)
+    below("liquidate 10,000 positions, 47 ticks", (thousand * 1_001) / 1_000, tenThousand);
   below("each further tick, dense", 9_500, gasPerTick(results, "dense"));
   below("each further tick, sparse", 11_500, gasPerTick(results, "sparse"));
   return targets;

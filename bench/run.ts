@@ -15,6 +15,7 @@ import {
   debtAt,
   FRESH,
   type Holder,
+  LANDING,
   LENDER,
   LIQUIDATOR,
   NEW_REGION,
@@ -165,9 +166,9 @@ export class Stage {
     await protocol.setPrice(crashPrice(index));
     this.chain.advance(PAUSE_SECONDS);
     const measured = await this.measure("liquidate", await protocol.liquidate(book));
-    const swept = protocol.sweptTicks?.(measured.receipts[0]!);
-    if (swept !== undefined && swept !== crash.ticks) {
-      throw new Error(`the liquidation swept ${swept} ticks instead of ${crash.ticks}`);
+    const swept = protocol.swept?.(measured.receipts[0]!);
+    if (swept !== undefined && (swept.ticks !== crash.ticks || swept.land !== LANDING)) {
+      throw new Error(`${swept.ticks} ticks landed in ${swept.land} instead of ${crash.ticks} in ${LANDING}`);
     }
     return { ...measured, crash };
   }

@@ -58,7 +58,8 @@ export interface Protocol {
   borrowIndex?(): Promise<bigint>;
   /** The tick in which a change left its position. */
   landedAt?(receipt: Receipt): number | undefined;
-  sweptTicks?(receipt: Receipt): number | undefined;
+  /** How many ticks a liquidation swept, and where they landed. */
+  swept?(receipt: Receipt): { ticks: number; land: number } | undefined;
 }
 
 // ---------------------------------------------------------------- ticks
