@@ -10,11 +10,11 @@ import {IVault} from "./interfaces/IVault.sol";
 
 /// @title InsuranceFund
 /// @notice See IInsuranceFund. A market draws only on its own balance, so a malicious market could only lose what was
-/// given to it.
+/// given to it. Balances are kept by token too: anyone may pose as a market, and name another asset each time it is asked.
 contract InsuranceFund is IInsuranceFund, AccessManagedUpgradeable, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    mapping(address market => uint256) public balanceOf;
+    mapping(address market => mapping(IERC20 token => uint256)) private _balance;
 
     constructor() {
         _disableInitializers();
@@ -26,20 +26,20 @@ contract InsuranceFund is IInsuranceFund, AccessManagedUpgradeable, ReentrancyGu
 
     /// @inheritdoc IInsuranceFund
     function deposit(address market, uint256 amount) external nonReentrant {
-        IERC20 token = IERC20(IVault(market).asset());
+        IERC20 token = _assetOf(market);
         uint256 before = token.balanceOf(address(this));
         token.safeTransferFrom(msg.sender, address(this), amount);
         uint256 received = token.balanceOf(address(this)) - before;
         require(received == amount, TransferMismatch(address(token), amount, received));
-        balanceOf[market] += amount;
+        _balance[market][token] += amount;
         emit Deposit(market, msg.sender, amount);
     }
 
     /// @inheritdoc IInsuranceFund
     function cover(uint256 amount) external nonReentrant {
-        _take(msg.sender, amount);
+        IERC20 token = _take(msg.sender, amount);
         emit Cover(msg.sender, amount);
-        IERC20(IVault(msg.sender).asset()).safeTransfer(msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
     }
 
     /// @inheritdoc IInsuranceFund
@@ -47,14 +47,24 @@ contract InsuranceFund is IInsuranceFund, AccessManagedUpgradeable, ReentrancyGu
         // The pot's mark counts on this balance: taking it away would be an unbooked loss for the lenders.
         uint256 potDebt = IVault(market).potDebt();
         require(potDebt == 0, PotOpen(market, potDebt));
-        _take(market, amount);
+        IERC20 token = _take(market, amount);
         emit Withdraw(market, receiver, amount);
-        IERC20(IVault(market).asset()).safeTransfer(receiver, amount);
+        token.safeTransfer(receiver, amount);
     }
 
-    function _take(address market, uint256 amount) private {
-        uint256 available = balanceOf[market];
+    /// @inheritdoc IInsuranceFund
+    function balanceOf(address market) external view returns (uint256) {
+        return _balance[market][_assetOf(market)];
+    }
+
+    function _take(address market, uint256 amount) private returns (IERC20 token) {
+        token = _assetOf(market);
+        uint256 available = _balance[market][token];
         require(amount <= available, InsufficientInsurance(market, amount, available));
-        balanceOf[market] = available - amount;
+        _balance[market][token] = available - amount;
+    }
+
+    function _assetOf(address market) private view returns (IERC20) {
+        return IERC20(IVault(market).asset());
     }
 }
