@@ -156,11 +156,10 @@ contract Vault is
         require(collateralDelta != 0 || debtDelta != 0, ZeroAmount());
 
         Market.Units memory u = _units();
-        Market.Ledger memory ledger = _market.ledger;
-        Market.Status memory status;
         // Adding collateral needs neither interest nor price.
         bool touches = debtDelta != 0 || collateralDelta < 0;
-        if (touches) (ledger, status) = _market.accrued(u);
+        Market.Ledger memory ledger;
+        if (touches) ledger = _market.accrued(u);
 
         TickBook.Outcome memory out = _market.book.change(
             _market.book.position[TickBook.keyOf(owner, sub)],
@@ -177,14 +176,14 @@ contract Vault is
         if (debtDelta < 0 && out.newDebt == 0) {
             debtDelta = -int256(Market.debtTokensUp(Market.unitsUp(out.oldDebt, ledger.borrowIndex), u));
         }
+        if (touches) ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
         if (out.newDebt > out.oldDebt || (out.taken != 0 && out.newDebt != 0 && out.newTick > out.oldTick)) {
-            _checkNewRisk(out, ledger, status, collateralDelta, u);
+            _checkNewRisk(out, ledger, collateralDelta, u);
         }
         if (touches) {
             if (debtDelta > 0) ledger.cash = _lessCash(ledger.cash, uint256(debtDelta));
             else ledger.cash = (uint256(ledger.cash) + uint256(-debtDelta)).toUint112();
             _market.ledger = ledger;
-            _market.status = status;
         }
         emit Adjust(
             owner,
@@ -385,13 +384,13 @@ contract Vault is
         bytes calldata data
     ) external nonReentrant returns (uint256 repaid, uint256 seized) {
         require(msg.sender == LIQUIDATOR, NotAuthorized(msg.sender, LIQUIDATOR));
-        Market.Status memory status = _market.status;
-        BrakeLevel level = Market.levelOf(status);
+        Market.Liquidations memory liquidations = _market.liquidations;
+        BrakeLevel level = _market.level();
         require(
             level < BrakeLevel.Grace,
             LiquidationsPaused(
                 level,
-                level == BrakeLevel.Grace ? status.graceUntil : status.liquidationsPausedUntil
+                level == BrakeLevel.Grace ? liquidations.graceUntil : liquidations.pausedUntil
             )
         );
         Price memory price = IOracleAdapter(_market.risk.oracle).update();
@@ -445,10 +444,9 @@ contract Vault is
     /// @inheritdoc IVault
     function setBrake(uint32 noNewRiskUntil, uint32 liquidationsPausedUntil, uint32 graceUntil) external {
         require(msg.sender == BRAKE, NotAuthorized(msg.sender, BRAKE));
-        Market.Status storage status = _market.status;
-        status.noNewRiskUntil = noNewRiskUntil;
-        status.liquidationsPausedUntil = liquidationsPausedUntil;
-        status.graceUntil = graceUntil;
+        _market.risk.noNewRiskUntil = noNewRiskUntil;
+        _market.liquidations.pausedUntil = liquidationsPausedUntil;
+        _market.liquidations.graceUntil = graceUntil;
         emit SetBrake(noNewRiskUntil, liquidationsPausedUntil, graceUntil);
     }
 
@@ -483,13 +481,11 @@ contract Vault is
     function _checkNewRisk(
         TickBook.Outcome memory out,
         Market.Ledger memory ledger,
-        Market.Status memory status,
         int256 collateralDelta,
         Market.Units memory u
     ) private {
-        BrakeLevel level = Market.levelOf(status);
-        require(level == BrakeLevel.None, NewRiskPaused(level));
         Market.Risk memory risk = _market.risk;
+        if (block.timestamp < risk.noNewRiskUntil) revert NewRiskPaused(_market.level());
         Price memory price = IOracleAdapter(risk.oracle).update();
         require(price.state == PriceState.Fresh, PriceNotFresh(price.state));
         uint256 low = Market.bookPriceDown(price.low, ledger.borrowIndex, u);
@@ -503,7 +499,7 @@ contract Vault is
         uint256 debt = Market.unitsUp(out.newDebt, ledger.borrowIndex);
         uint256 limit = limits.minDebt * MICRO;
         require(debt >= limit, DebtTooSmall(debt, limit));
-        debt = Market.unitsUp(_market.book.debt, ledger.borrowIndex);
+        debt = Market.unitsUp(ledger.debt, ledger.borrowIndex);
         limit = limits.debtCap * MICRO;
         require(debt <= limit, DebtCapExceeded(debt, limit));
         uint256 collateral = Market.collateralUnitsUp(
@@ -551,16 +547,16 @@ contract Vault is
     /// every loss there is. Returns the assets at the price worse for who comes or goes.
     function _enter(bool atHigh) private returns (uint256) {
         Market.Units memory u = _units();
-        (Market.Ledger memory ledger, Market.Status memory status) = _market.accrue(u);
-        uint256 debt = _market.book.debt;
-        if (_market.book.potDebt == 0) {
-            if (debt == 0) return uint256(ledger.cash).saturatingSub(status.reserves);
+        Market.Ledger memory ledger = _market.accrue(u);
+        uint256 debt = ledger.debt;
+        if (_market.book.seizedAt == 0) {
+            if (debt == 0) return uint256(ledger.cash).saturatingSub(ledger.reserves);
             // Healthy if even the bound of the highest populated tick is solvent at the lower price.
             Market.Risk memory risk = _market.risk;
             uint256 low = Market.bookPriceDown(IOracleAdapter(risk.oracle).read().low, ledger.borrowIndex, u);
             if (!Market.isInsolvent(Grid.ratioOf(_market.book.top, SPACING), low, risk.bonusMin)) {
                 debt = Market.debtTokensDown(Market.unitsDown(debt, ledger.borrowIndex), u);
-                return (debt + ledger.cash).saturatingSub(status.reserves);
+                return (debt + ledger.cash).saturatingSub(ledger.reserves);
             }
         }
         return Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);

@@ -86,7 +86,7 @@ interface IVault is IERC4626 {
     // ------------------------------------------------------------------ events
 
     /// @notice A position changed. `tick`, `node`, `shares`, `debt` (book debt) and `surplus` (collateral units) are what
-    /// it has now; the deltas are token units.
+    /// it has now; the deltas are token units. `borrowIndex` is 0 if only collateral came in: that charges no interest.
     event Adjust(
         address indexed owner,
         uint96 indexed sub,

@@ -44,7 +44,7 @@ library Lending {
     ) external view returns (uint256 total, bool waits) {
         Price memory price;
         (total, waits, , price) = _assess(self, units, insurance, atHigh);
-        require(!waits || !required, IVault.LendersWait(price.state, Market.levelOf(self.status)));
+        require(!waits || !required, IVault.LendersWait(price.state, self.level()));
     }
 
     /// @notice Before a lender comes or goes: seizes what is insolvent, so that the share price knows every loss there
@@ -60,7 +60,7 @@ library Lending {
         bool waits;
         (total, waits, found, price) = _assess(self, units, insurance, atHigh);
         require(!found.more, IVault.SeizeFirst(MAX_SEIZURES));
-        require(!waits, IVault.LendersWait(price.state, Market.levelOf(self.status)));
+        require(!waits, IVault.LendersWait(price.state, self.level()));
         if (found.ticks != 0) Liquidation.seizeInsolvent(self, units, price, found.ticks);
     }
 
@@ -72,13 +72,12 @@ library Lending {
         IInsuranceFund insurance,
         IERC20 asset
     ) external returns (uint256 amount) {
-        (Market.Ledger memory ledger, Market.Status memory status) = self.accrued(units);
-        amount = self.book.potDebt != 0 ? 0 : Math.min(status.reserves, ledger.cash);
+        Market.Ledger memory ledger = self.accrued(units);
+        amount = self.book.potDebt != 0 ? 0 : Math.min(ledger.reserves, ledger.cash);
         require(amount != 0, IVault.ZeroAmount());
-        status.reserves -= uint112(amount);
+        ledger.reserves -= uint112(amount);
         ledger.cash -= uint112(amount);
         self.ledger = ledger;
-        self.status = status;
         emit IVault.CollectReserves(amount);
         asset.forceApprove(address(insurance), amount);
         insurance.deposit(address(this), amount);
@@ -125,11 +124,11 @@ library Lending {
         IInsuranceFund insurance,
         bool atHigh
     ) private view returns (uint256 total, bool waits, Insolvency memory found, Price memory price) {
-        (Market.Ledger memory ledger, Market.Status memory status) = self.accrued(units);
+        Market.Ledger memory ledger = self.accrued(units);
         bool pot = self.book.potDebt != 0;
-        if (self.book.debt != 0 || pot) {
+        if (ledger.debt != 0 || pot) {
             price = IOracleAdapter(self.risk.oracle).read();
-            bool able = price.state == PriceState.Fresh && Market.levelOf(status) < BrakeLevel.Grace;
+            bool able = price.state == PriceState.Fresh && self.level() < BrakeLevel.Grace;
             if (price.state == PriceState.Dead) {
                 waits = true;
             } else {
@@ -141,8 +140,7 @@ library Lending {
         uint256 potDebt = self.book.potDebt + found.debt;
         total = self.lenderAssets(
             ledger,
-            status,
-            self.book.debt - found.bookDebt,
+            ledger.debt - found.bookDebt,
             potDebt,
             self.book.potCollateral + found.collateral,
             Market.seizedAtWith(self.book.seizedAt, self.book.potCollateral, found.collateral),

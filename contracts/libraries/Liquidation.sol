@@ -43,10 +43,10 @@ library Liquidation {
         LiquidationRequest memory request,
         IInsuranceFund insurance
     ) external returns (uint256 repaid, uint256 seized) {
-        (Market.Ledger memory ledger, Market.Status memory status) = self.accrue(units);
+        Market.Ledger memory ledger = self.accrue(units);
         LiquidationReport memory report;
         report.borrowIndex = ledger.borrowIndex;
-        report.brakeLevel = Market.levelOf(status);
+        report.brakeLevel = self.level();
         bool fresh = price.state == PriceState.Fresh;
 
         // More than the whole debt is not needed; the bound also keeps the conversions from overflowing.
@@ -57,7 +57,7 @@ library Liquidation {
         s.seize = fresh;
         s.budget = Market.bookDown(Market.debtUnitsDown(maxRepay, units), ledger.borrowIndex);
         s.terms = termsOf(self, units, price, ledger.borrowIndex);
-        if (self.book.debt != 0) _sweep(self, units, s, request, report);
+        if (ledger.debt != 0) _sweep(self, units, s, request, report);
 
         repaid = Market.debtTokensUp(Market.unitsUp(s.repaid, ledger.borrowIndex), units);
         uint256 sold = s.seized;
@@ -94,7 +94,7 @@ library Liquidation {
     ) external {
         LiquidationReport memory report;
         report.borrowIndex = self.ledger.borrowIndex;
-        report.brakeLevel = Market.levelOf(self.status);
+        report.brakeLevel = self.level();
         Sweep memory s;
         s.seize = true;
         s.terms = termsOf(self, units, price, report.borrowIndex);
@@ -113,16 +113,16 @@ library Liquidation {
         Price memory price,
         uint256 borrowIndex
     ) internal view returns (Sale.Terms memory) {
-        Market.Risk memory risk = self.risk;
+        Market.Liquidations memory l = self.liquidations;
         return
             Sale.terms(
                 Market.bookPriceUp(price.high, borrowIndex, units),
                 Market.bookPriceDown(price.low, borrowIndex, units),
-                risk.liquidationThreshold,
-                risk.target,
-                risk.bonusMin,
-                risk.bonusMax,
-                self.limits.slope,
+                l.threshold,
+                l.target,
+                self.risk.bonusMin,
+                l.bonusMax,
+                l.slope,
                 units.spacing
             );
     }
@@ -172,7 +172,7 @@ library Liquidation {
             if (s.carrierId != 0 && bound < s.terms.targetTick) bound = s.terms.targetTick;
             if (bound < top) book.top = bound;
         }
-        book.debt = (uint256(book.debt) - s.repaid - s.closedDebt).toUint104();
+        self.ledger.debt = (uint256(self.ledger.debt) - s.repaid - s.closedDebt).toUint104();
         if (s.closedDebt != 0) {
             book.potDebt = (book.potDebt + report.potDebt).toUint128();
             book.seizedAt = uint32(
@@ -242,7 +242,15 @@ library Liquidation {
     ) private returns (uint256 paid, uint256 bought) {
         uint256 debt = self.book.potDebt;
         uint256 collateral = self.book.potCollateral;
-        uint256 u = Market.potPrice(debt, collateral, price, self.book.seizedAt, self.risk, units);
+        uint256 u = Market.potPrice(
+            debt,
+            collateral,
+            price,
+            self.book.seizedAt,
+            self.risk.bonusMin,
+            self.liquidations.bonusMax,
+            units
+        );
         uint256 cost;
         uint256 debtSold;
         (bought, cost, debtSold) = Market.potSale(debt, collateral, u, Market.debtUnitsDown(budget, units));
@@ -250,11 +258,12 @@ library Liquidation {
         paid = Market.debtTokensUp(cost, units);
         self.book.potDebt = (debt - debtSold).toUint128();
         self.book.potCollateral = (collateral - bought).toUint128();
+        if (debtSold == debt) self.book.seizedAt = 0;
         report.potDebtSold = debtSold;
         report.potCollateralSold = bought;
         uint256 owed = Market.debtTokensUp(debtSold, units);
         if (paid >= owed) {
-            self.status.reserves = (uint256(self.status.reserves) + paid - owed).toUint112();
+            self.ledger.reserves = (uint256(self.ledger.reserves) + paid - owed).toUint112();
             return (paid, bought);
         }
         uint256 loss = owed - paid;
@@ -264,8 +273,8 @@ library Liquidation {
             self.ledger.cash = (uint256(self.ledger.cash) + report.insurancePaid).toUint112();
         }
         loss -= report.insurancePaid;
-        report.reservesPaid = Math.min(loss, self.status.reserves);
-        if (report.reservesPaid != 0) self.status.reserves -= uint112(report.reservesPaid);
+        report.reservesPaid = Math.min(loss, self.ledger.reserves);
+        if (report.reservesPaid != 0) self.ledger.reserves -= uint112(report.reservesPaid);
         report.lendersLoss = loss - report.reservesPaid;
     }
 

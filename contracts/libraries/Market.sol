@@ -12,47 +12,48 @@ import {TickBook} from "./TickBook.sol";
 library Market {
     using Math for uint256;
 
-    /// @dev One slot: every change of debt or cash.
+    /// @dev Two slots: all that interest, debt and cash change, and nothing else.
     struct Ledger {
         uint104 borrowIndex; //  BORROW_INDEX_ONE at the start; only rises
         uint112 cash; //         debt token units that the vault accounts for
+        uint40 rateAtTarget; //  per second, WAD
+        uint104 debt; //         book debt: Σ debt of the live nodes
+        uint112 reserves; //     debt token units within the assets that are not the lenders'
         uint32 accruedAt;
         uint8 reserveFactor; //  percent of the interest
     }
 
-    /// @dev One slot: rate and brake.
-    struct Status {
-        uint48 rateAtTarget; //  per second, WAD
-        uint112 reserves; //     debt token units within the assets that are not the lenders'
-        uint32 noNewRiskUntil; // at least graceUntil
-        uint32 liquidationsPausedUntil;
-        uint32 graceUntil; //    at least liquidationsPausedUntil
-    }
-
-    /// @dev One slot: who asks for a price. Basis points.
+    /// @dev One slot: whoever asks for a price, to borrow, to withdraw or to lend. Basis points.
     struct Risk {
         address oracle;
         uint16 maxLtv;
-        uint16 liquidationThreshold;
-        uint16 target;
         uint16 bonusMin;
-        uint16 bonusMax;
+        uint32 noNewRiskUntil; // at least graceUntil
     }
 
-    /// @dev One slot: new debt, and liquidation. Millionths of a whole token.
+    /// @dev One slot: new debt. Millionths of a whole token.
     struct Limits {
         uint80 debtCap;
         uint80 collateralCap;
         uint64 minDebt;
-        uint32 slope; // basis points of bonus per 10,000 basis points of LTV
+    }
+
+    /// @dev One slot: liquidations. Basis points.
+    struct Liquidations {
+        uint16 threshold;
+        uint16 target;
+        uint16 bonusMax;
+        uint32 slope; //       of bonus per 10,000 basis points of LTV
+        uint32 pausedUntil;
+        uint32 graceUntil; //  at least pausedUntil
     }
 
     struct State {
-        Ledger ledger; //  slot 0
-        Status status; //  slot 1
-        Risk risk; //      slot 2
-        Limits limits; //  slot 3
-        TickBook.State book; // slots 4 to 9
+        Ledger ledger; //              slots 0 and 1
+        Risk risk; //                  slot 2
+        Limits limits; //              slot 3
+        Liquidations liquidations; //  slot 4
+        TickBook.State book; //        slots 5 to 10
         mapping(address owner => mapping(address operator => bool)) isOperator;
         mapping(bytes32 position => address) offeredTo;
     }
@@ -76,36 +77,32 @@ library Market {
 
     // ------------------------------------------------------------------ interest
 
-    /// @notice Ledger and status with interest charged up to now.
-    function accrued(
-        State storage self,
-        Units memory units
-    ) internal view returns (Ledger memory l, Status memory s) {
+    /// @notice The ledger with interest charged up to now.
+    function accrued(State storage self, Units memory units) internal view returns (Ledger memory l) {
         l = self.ledger;
-        s = self.status;
-        if (block.timestamp != l.accruedAt) charge(l, s, self.book.debt, units);
+        if (block.timestamp != l.accruedAt) charge(l, units);
     }
 
     /// @notice Charges interest up to now, in memory.
-    function charge(Ledger memory l, Status memory s, uint256 bookDebt, Units memory units) internal view {
+    function charge(Ledger memory l, Units memory units) internal view {
         uint256 elapsed = block.timestamp - l.accruedAt;
         l.accruedAt = uint32(block.timestamp);
-        uint256 debt = debtTokensDown(unitsDown(bookDebt, l.borrowIndex), units);
+        uint256 debt = debtTokensDown(unitsDown(l.debt, l.borrowIndex), units);
         (uint256 rate, uint256 rateAtTarget) = AdaptiveRate.accrue(
             utilization(debt, l.cash),
-            s.rateAtTarget,
+            l.rateAtTarget,
             elapsed
         );
-        s.rateAtTarget = uint48(rateAtTarget); // bounded by AdaptiveRate.MAX
-        if (bookDebt == 0) return;
+        l.rateAtTarget = uint40(rateAtTarget); // bounded by AdaptiveRate.MAX
+        if (l.debt == 0) return;
         // The index saturates instead of overflowing: a market must stay repayable for ever.
         uint256 index = Math.min(
             Math.ceilDiv(l.borrowIndex * AdaptiveRate.growth(rate, elapsed), WAD),
             type(uint104).max
         );
         l.borrowIndex = uint104(index);
-        uint256 interest = debtTokensDown(unitsDown(bookDebt, index), units) - debt;
-        s.reserves = uint112(Math.min(s.reserves + (interest * l.reserveFactor) / 100, type(uint112).max));
+        uint256 interest = debtTokensDown(unitsDown(l.debt, index), units) - debt;
+        l.reserves = uint112(Math.min(l.reserves + (interest * l.reserveFactor) / 100, type(uint112).max));
     }
 
     /// @notice The share of the lenders' tokens that is lent out, WAD.
@@ -113,13 +110,9 @@ library Market {
         return debt.mulDiv(WAD, Math.max(debt + cash, 1));
     }
 
-    function accrue(
-        State storage self,
-        Units memory units
-    ) internal returns (Ledger memory l, Status memory s) {
-        (l, s) = accrued(self, units);
+    function accrue(State storage self, Units memory units) internal returns (Ledger memory l) {
+        l = accrued(self, units);
         self.ledger = l;
-        self.status = s;
     }
 
     // ------------------------------------------------------------------ units
@@ -203,10 +196,18 @@ library Market {
 
     // ------------------------------------------------------------------ brake
 
-    function levelOf(Status memory s) internal view returns (BrakeLevel) {
-        if (block.timestamp < s.liquidationsPausedUntil) return BrakeLevel.LiquidationsPaused;
-        if (block.timestamp < s.graceUntil) return BrakeLevel.Grace;
-        if (block.timestamp < s.noNewRiskUntil) return BrakeLevel.NoNewRisk;
+    function level(State storage self) internal view returns (BrakeLevel) {
+        return levelOf(self.risk.noNewRiskUntil, self.liquidations.pausedUntil, self.liquidations.graceUntil);
+    }
+
+    function levelOf(
+        uint256 noNewRiskUntil,
+        uint256 liquidationsPausedUntil,
+        uint256 graceUntil
+    ) internal view returns (BrakeLevel) {
+        if (block.timestamp < liquidationsPausedUntil) return BrakeLevel.LiquidationsPaused;
+        if (block.timestamp < graceUntil) return BrakeLevel.Grace;
+        if (block.timestamp < noNewRiskUntil) return BrakeLevel.NoNewRisk;
         return BrakeLevel.None;
     }
 
@@ -224,15 +225,16 @@ library Market {
         uint256 potCollateral,
         uint256 price,
         uint256 seizedAt,
-        Risk memory risk,
+        uint256 bonusMin,
+        uint256 bonusMax,
         Units memory u
     ) internal view returns (uint256) {
         if (potCollateral == 0) return 0;
         uint256 elapsed = Math.min(block.timestamp - seizedAt, POT_DISCOUNT_PERIOD);
-        uint256 discount = risk.bonusMin + ((risk.bonusMax - risk.bonusMin) * elapsed) / POT_DISCOUNT_PERIOD;
+        uint256 discount = bonusMin + ((bonusMax - bonusMin) * elapsed) / POT_DISCOUNT_PERIOD;
         uint256 inUnits = price * u.priceMultiplier;
         uint256 ceiling = inUnits.mulDiv(BPS, BPS + discount);
-        uint256 floor = inUnits.mulDiv(BPS, BPS + risk.bonusMax);
+        uint256 floor = inUnits.mulDiv(BPS, BPS + bonusMax);
         return Math.max(floor, Math.min(ceiling, potDebt.mulDiv(1 << 128, potCollateral)));
     }
 
@@ -273,7 +275,6 @@ library Market {
     function lenderAssets(
         State storage self,
         Ledger memory l,
-        Status memory s,
         uint256 bookDebt,
         uint256 potDebt,
         uint256 potCollateral,
@@ -283,12 +284,18 @@ library Market {
         Units memory u
     ) internal view returns (uint256) {
         uint256 assets = uint256(l.cash) + debtTokensDown(unitsDown(bookDebt, l.borrowIndex), u);
-        uint256 reserves = s.reserves;
+        uint256 reserves = l.reserves;
         if (potDebt != 0) {
-            uint256 fetch = potCollateral.mulDiv(
-                potPrice(potDebt, potCollateral, price, seizedAt, self.risk, u),
-                1 << 128
+            uint256 sellsAt = potPrice(
+                potDebt,
+                potCollateral,
+                price,
+                seizedAt,
+                self.risk.bonusMin,
+                self.liquidations.bonusMax,
+                u
             );
+            uint256 fetch = potCollateral.mulDiv(sellsAt, 1 << 128);
             uint256 mark = Math.min(potDebt, fetch + debtUnitsDown(insurance, u));
             assets += debtTokensDown(mark, u);
             reserves = Math.saturatingSub(reserves, debtTokensUp(potDebt - mark, u));

@@ -10,15 +10,14 @@ import {TickBook} from "./TickBook.sol";
 /// the market's own pure functions can be applied to it. Knows the layout of Market.State and nothing else.
 /// @dev Fields are decoded from the low end of a word, in the order in which the struct declares them.
 library MarketReader {
-    /// @dev A market now. `ledger` and `status` are charged with interest up to now.
+    /// @dev A market now. `ledger` is charged with interest up to now.
     struct Reading {
         IVault vault;
         Market.Units units;
         Market.Ledger ledger;
-        Market.Status status;
         Market.Risk risk;
         Market.Limits limits;
-        uint256 bookDebt;
+        Market.Liquidations liquidations;
         int24 top; // no tick above it is populated
         uint32 seizedAt;
         uint256 potDebt; //       debt units
@@ -26,58 +25,59 @@ library MarketReader {
     }
 
     uint256 private constant LEDGER = 0;
-    uint256 private constant STATUS = 1;
     uint256 private constant RISK = 2;
     uint256 private constant LIMITS = 3;
-    uint256 private constant BOOK = 4;
-    uint256 private constant POT = 5;
-    uint256 private constant NODE = 6;
-    uint256 private constant BITMAP = 7;
-    uint256 private constant LIVE_NODE = 8;
-    uint256 private constant POSITION = 9;
+    uint256 private constant LIQUIDATIONS = 4;
+    uint256 private constant BOOK = 5;
+    uint256 private constant POT = 6;
+    uint256 private constant NODE = 7;
+    uint256 private constant BITMAP = 8;
+    uint256 private constant LIVE_NODE = 9;
+    uint256 private constant POSITION = 10;
 
     function read(IVault vault) internal view returns (Reading memory self) {
         self.vault = vault;
         self.units = _units(vault);
         uint256 word = _word(vault, LEDGER);
+        uint256 second = _word(vault, LEDGER + 1);
         self.ledger = Market.Ledger({
             borrowIndex: uint104(word),
             cash: uint112(word >> 104),
-            accruedAt: uint32(word >> 216),
-            reserveFactor: uint8(word >> 248)
-        });
-        word = _word(vault, STATUS);
-        self.status = Market.Status({
-            rateAtTarget: uint48(word),
-            reserves: uint112(word >> 48),
-            noNewRiskUntil: uint32(word >> 160),
-            liquidationsPausedUntil: uint32(word >> 192),
-            graceUntil: uint32(word >> 224)
+            rateAtTarget: uint40(word >> 216),
+            debt: uint104(second),
+            reserves: uint112(second >> 104),
+            accruedAt: uint32(second >> 216),
+            reserveFactor: uint8(second >> 248)
         });
         word = _word(vault, RISK);
         self.risk = Market.Risk({
             oracle: address(uint160(word)),
             maxLtv: uint16(word >> 160),
-            liquidationThreshold: uint16(word >> 176),
-            target: uint16(word >> 192),
-            bonusMin: uint16(word >> 208),
-            bonusMax: uint16(word >> 224)
+            bonusMin: uint16(word >> 176),
+            noNewRiskUntil: uint32(word >> 192)
         });
         word = _word(vault, LIMITS);
         self.limits = Market.Limits({
             debtCap: uint80(word),
             collateralCap: uint80(word >> 80),
-            minDebt: uint64(word >> 160),
-            slope: uint32(word >> 224)
+            minDebt: uint64(word >> 160)
+        });
+        word = _word(vault, LIQUIDATIONS);
+        self.liquidations = Market.Liquidations({
+            threshold: uint16(word),
+            target: uint16(word >> 16),
+            bonusMax: uint16(word >> 32),
+            slope: uint32(word >> 48),
+            pausedUntil: uint32(word >> 80),
+            graceUntil: uint32(word >> 112)
         });
         word = _word(vault, BOOK);
-        self.bookDebt = uint104(word);
-        self.top = int24(uint24(word >> 136));
-        self.seizedAt = uint32(word >> 160);
+        self.top = int24(uint24(word >> 32));
+        self.seizedAt = uint32(word >> 56);
         word = _word(vault, POT);
         self.potDebt = uint128(word);
         self.potCollateral = word >> 128;
-        Market.charge(self.ledger, self.status, self.bookDebt, self.units);
+        Market.charge(self.ledger, self.units);
     }
 
     /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.

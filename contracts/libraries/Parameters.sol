@@ -24,7 +24,7 @@ library Parameters {
     ) external {
         self.ledger.borrowIndex = uint104(Market.BORROW_INDEX_ONE);
         self.ledger.accruedAt = uint32(block.timestamp);
-        self.status.rateAtTarget = uint48(uint256(AdaptiveRate.INITIAL));
+        self.ledger.rateAtTarget = uint40(uint256(AdaptiveRate.INITIAL));
         self.book.top = -Grid.maxTick(spacing);
         self.risk.oracle = oracle;
         emit IVault.SetOracle(oracle);
@@ -35,7 +35,7 @@ library Parameters {
 
     /// @notice A threshold that liquidates never falls at once.
     function setRisk(Market.State storage self, RiskParameters memory risk, int24 spacing) external {
-        (uint16 threshold, uint16 target) = (self.risk.liquidationThreshold, self.risk.target);
+        (uint16 threshold, uint16 target) = (self.liquidations.threshold, self.liquidations.target);
         require(
             risk.liquidationThreshold >= threshold,
             IVault.ThresholdWouldFall(threshold, risk.liquidationThreshold)
@@ -77,11 +77,12 @@ library Parameters {
         _checkRisk(p, spacing, IOracleAdapter(self.risk.oracle).band());
         Market.Risk storage risk = self.risk;
         risk.maxLtv = p.maxLtv;
-        risk.liquidationThreshold = p.liquidationThreshold;
-        risk.target = p.target;
         risk.bonusMin = p.bonusMin;
-        risk.bonusMax = p.bonusMax;
-        self.limits.slope = p.slope;
+        Market.Liquidations storage liquidations = self.liquidations;
+        liquidations.threshold = p.liquidationThreshold;
+        liquidations.target = p.target;
+        liquidations.bonusMax = p.bonusMax;
+        liquidations.slope = p.slope;
         emit IVault.SetRisk(p);
     }
 

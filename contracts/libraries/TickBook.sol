@@ -57,10 +57,9 @@ library TickBook {
 
     struct State {
         // slot 0
-        uint104 debt; //   104  Σ debt of the live nodes
         uint32 nodes; //    32  ids given so far; the first is 1
         int24 top; //       24  no tick above it is populated
-        uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral
+        uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral; 0: there is no pot
         // slot 1: what was seized and not yet sold
         uint128 potDebt; //       debt units (18 decimals, no index)
         uint128 potCollateral; // collateral units
@@ -172,7 +171,7 @@ library TickBook {
     /// @param collateralDelta type(int256).min takes all out. @param debtDelta a repayment beyond the debt repays the debt.
     /// @param fold whether the surplus becomes margin (the owner's own change) or stays aside (somebody else's).
     /// @dev A change that adds no debt and takes no collateral never moves a position to a higher tick and never
-    /// reverts for rounding. The caller judges whether the outcome is allowed.
+    /// reverts for rounding. The caller judges whether the outcome is allowed, and keeps the total.
     function change(
         State storage self,
         Position storage slot,
@@ -220,7 +219,6 @@ library TickBook {
         slot.node = out.position.node;
         slot.shares = out.position.shares;
         slot.surplus = out.position.surplus;
-        if (debt != out.oldDebt) self.debt = (uint256(self.debt) - out.oldDebt + debt).toUint104();
     }
 
     /// @dev Takes the position's old debt out of `node` (live, closed or none) and puts its new debt at the new tick.

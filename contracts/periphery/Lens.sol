@@ -36,10 +36,10 @@ contract Lens is ILens {
         m.spacing = r.units.spacing;
         m.oracle = r.risk.oracle;
         m.price = s.price;
-        m.brakeLevel = Market.levelOf(r.status);
-        m.noNewRiskUntil = r.status.noNewRiskUntil;
-        m.liquidationsPausedUntil = r.status.liquidationsPausedUntil;
-        m.graceUntil = r.status.graceUntil;
+        m.brakeLevel = _level(r);
+        m.noNewRiskUntil = r.risk.noNewRiskUntil;
+        m.liquidationsPausedUntil = r.liquidations.pausedUntil;
+        m.graceUntil = r.liquidations.graceUntil;
         _addRates(m, r);
         m.potDebt = Market.debtTokensUp(r.potDebt, r.units);
         m.potCollateral = Market.collateralTokensDown(r.potCollateral, r.units);
@@ -48,11 +48,11 @@ contract Lens is ILens {
         }
         m.risk = RiskParameters({
             maxLtv: r.risk.maxLtv,
-            liquidationThreshold: r.risk.liquidationThreshold,
-            target: r.risk.target,
+            liquidationThreshold: r.liquidations.threshold,
+            target: r.liquidations.target,
             bonusMin: r.risk.bonusMin,
-            bonusMax: r.risk.bonusMax,
-            slope: r.limits.slope
+            bonusMax: r.liquidations.bonusMax,
+            slope: r.liquidations.slope
         });
         m.caps = Caps({
             debt: r.limits.debtCap,
@@ -125,13 +125,13 @@ contract Lens is ILens {
         Scene memory s = _scene(vault);
         MarketReader.Reading memory r = s.reading;
         v.price = s.price;
-        BrakeLevel level = Market.levelOf(r.status);
+        BrakeLevel level = _level(r);
         if (level == BrakeLevel.LiquidationsPaused) {
-            (v.verdict, v.until) = (Verdict.Paused, r.status.liquidationsPausedUntil);
+            (v.verdict, v.until) = (Verdict.Paused, r.liquidations.pausedUntil);
             return v;
         }
         if (level == BrakeLevel.Grace) {
-            (v.verdict, v.until) = (Verdict.Grace, r.status.graceUntil);
+            (v.verdict, v.until) = (Verdict.Grace, r.liquidations.graceUntil);
             return v;
         }
         if (s.price.state == PriceState.Dead) {
@@ -140,7 +140,7 @@ contract Lens is ILens {
         }
         maxRepay = Math.min(maxRepay, type(uint128).max);
         v.verdict = Verdict.NothingLiquidatable;
-        uint256 sold = r.bookDebt == 0 ? 0 : _sweep(s, v, maxRepay, fromTick, maxTicks);
+        uint256 sold = r.ledger.debt == 0 ? 0 : _sweep(s, v, maxRepay, fromTick, maxTicks);
         if (buyPot) sold += _buyPot(s, v, maxRepay - v.repaid);
         if (v.ticks != 0 || v.potDebtSold != 0) v.verdict = Verdict.Possible;
         v.seized = Market.collateralTokensDown(sold, r.units);
@@ -164,7 +164,7 @@ contract Lens is ILens {
             uint256 high = s.price.high.mulDiv(Market.BPS - falls[i], Market.BPS);
             triggers[i] = Sale.triggerTick(
                 Market.bookPriceUp(high, r.ledger.borrowIndex, r.units),
-                r.risk.liquidationThreshold,
+                r.liquidations.threshold,
                 r.units.spacing
             );
             if (triggers[i] < lowest) lowest = triggers[i];
@@ -182,17 +182,17 @@ contract Lens is ILens {
 
     function _scene(IVault vault) private view returns (Scene memory s) {
         s.reading = MarketReader.read(vault);
-        Market.Risk memory risk = s.reading.risk;
-        s.price = IOracleAdapter(risk.oracle).read();
+        Market.Liquidations memory liquidations = s.reading.liquidations;
+        s.price = IOracleAdapter(s.reading.risk.oracle).read();
         if (s.price.state == PriceState.Dead) return s;
         s.terms = Sale.terms(
             Market.bookPriceUp(s.price.high, s.reading.ledger.borrowIndex, s.reading.units),
             Market.bookPriceDown(s.price.low, s.reading.ledger.borrowIndex, s.reading.units),
-            risk.liquidationThreshold,
-            risk.target,
-            risk.bonusMin,
-            risk.bonusMax,
-            s.reading.limits.slope,
+            liquidations.threshold,
+            liquidations.target,
+            s.reading.risk.bonusMin,
+            liquidations.bonusMax,
+            liquidations.slope,
             s.reading.units.spacing
         );
     }
@@ -211,12 +211,12 @@ contract Lens is ILens {
 
     function _addRates(MarketView memory m, MarketReader.Reading memory r) private pure {
         m.borrowIndex = r.ledger.borrowIndex;
-        m.rateAtTarget = r.status.rateAtTarget;
+        m.rateAtTarget = r.ledger.rateAtTarget;
         m.reserveFactor = r.ledger.reserveFactor;
-        m.bookDebt = r.bookDebt;
-        m.totalDebt = Market.debtTokensDown(Market.unitsDown(r.bookDebt, r.ledger.borrowIndex), r.units);
+        m.bookDebt = r.ledger.debt;
+        m.totalDebt = Market.debtTokensDown(Market.unitsDown(r.ledger.debt, r.ledger.borrowIndex), r.units);
         m.cash = r.ledger.cash;
-        m.reserves = r.status.reserves;
+        m.reserves = r.ledger.reserves;
         m.utilization = Market.utilization(m.totalDebt, m.cash);
         (m.borrowRate, ) = AdaptiveRate.accrue(m.utilization, m.rateAtTarget, 0);
         m.lendRate = (m.borrowRate.mulDiv(m.utilization, Market.WAD) * (100 - m.reserveFactor)) / 100;
@@ -239,7 +239,7 @@ contract Lens is ILens {
         if (p.bookDebt == 0) return p;
         p.tick = node.tick;
         uint256 ratio = Grid.ratioOf(p.tick, r.units.spacing);
-        uint256 threshold = r.risk.liquidationThreshold;
+        uint256 threshold = r.liquidations.threshold;
         p.debt = _debtTokensUp(p.bookDebt, r);
         p.collateral = Market.collateralTokensDown(TickBook.behindDown(p.bookDebt, ratio), r.units);
         p.liquidationPrice = Market.liquidationPrice(ratio, threshold, r.ledger.borrowIndex, r.units);
@@ -267,7 +267,7 @@ contract Lens is ILens {
         v.collateral = Market.collateralTokensDown(TickBook.behindDown(node.debt, v.ratio), r.units);
         v.liquidationPrice = Market.liquidationPrice(
             v.ratio,
-            r.risk.liquidationThreshold,
+            r.liquidations.threshold,
             r.ledger.borrowIndex,
             r.units
         );
@@ -375,7 +375,13 @@ contract Lens is ILens {
         uint256 collateral,
         uint256 seizedAt
     ) private view returns (uint256) {
-        return Market.potPrice(debt, collateral, s.price.low, seizedAt, s.reading.risk, s.reading.units);
+        MarketReader.Reading memory r = s.reading;
+        (uint256 bonusMin, uint256 bonusMax) = (r.risk.bonusMin, r.liquidations.bonusMax);
+        return Market.potPrice(debt, collateral, s.price.low, seizedAt, bonusMin, bonusMax, r.units);
+    }
+
+    function _level(MarketReader.Reading memory r) private view returns (BrakeLevel) {
+        return Market.levelOf(r.risk.noNewRiskUntil, r.liquidations.pausedUntil, r.liquidations.graceUntil);
     }
 
     // ------------------------------------------------------------------ units

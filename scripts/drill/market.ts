@@ -93,7 +93,7 @@ const oracleInterface = IOracleAdapter__factory.createInterface();
 const insuranceInterface = InsuranceFund__factory.createInterface();
 
 /** Where Market.State keeps what the drill looks up itself (see contracts/libraries/Market.sol and TickBook.sol). */
-const [LEDGER, BOOK, POT, BITMAP] = [0n, 4n, 5n, 7n];
+const [LEDGER, BOOK, POT, BITMAP] = [0n, 5n, 6n, 8n];
 const BITS_104 = 2n ** 104n - 1n;
 
 const ADJUST_GAS = 400_000n;
@@ -258,7 +258,7 @@ export class DrillMarket {
     const [high, low] = [bookPriceUp(price.high, index, units), bookPriceDown(price.low, index, units)];
     const { triggerTick } = saleTerms(high, low, risk, units.spacing);
     const header = await this.slot(BOOK);
-    const top = Number(BigInt.asIntN(24, header >> 136n));
+    const top = Number(BigInt.asIntN(24, header >> 32n));
     const ticks: number[] = [];
     for (let word = top >> 8; word >= triggerTick >> 8; word--) {
       const bits = await this.slot(mappingSlot(BigInt(word), BITMAP));
@@ -273,13 +273,13 @@ export class DrillMarket {
   /** Debt of all positions, token units rounded down, with the interest charged so far. */
   async debt(): Promise<bigint> {
     const index = (await this.slot(LEDGER)) & BITS_104;
-    const book = (await this.slot(BOOK)) & BITS_104;
+    const book = (await this.slot(LEDGER + 1n)) & BITS_104;
     return (book * index) / BORROW_INDEX_ONE / 10n ** 12n;
   }
 
   /** When interest was charged last; at first, when the market was opened. */
   async accruedAt(): Promise<number> {
-    return Number(((await this.slot(LEDGER)) >> 216n) & 0xffffffffn);
+    return Number(((await this.slot(LEDGER + 1n)) >> 216n) & 0xffffffffn);
   }
 
   private async slot(slot: bigint): Promise<bigint> {

@@ -122,7 +122,7 @@ export class Run {
       debt: await market.debt.getAddress(),
       collateral: await market.collateral.getAddress(),
     };
-    const ledger = BigInt(await connection.ethers.provider.getStorage(addresses.vault, 0));
+    const ledger = BigInt(await connection.ethers.provider.getStorage(addresses.vault, 1));
     const startedAt = (ledger >> 216n) & 0xffffffffn;
     const latest = await connection.ethers.provider.getBlock("latest");
     const model = new Model(market.parameters satisfies Parameters, startedAt);

@@ -1,8 +1,8 @@
 /** Reads a vault's book out of its storage (the layout is in Market.sol and TickBook.sol). */
 import { AbiCoder, getAddress, keccak256 } from "ethers";
 
-const NODE_SLOT = 6n;
-const POSITION_SLOT = 9n;
+const NODE_SLOT = 7n;
+const POSITION_SLOT = 10n;
 const INDEX_ONE = 1n << 79n;
 const KIND = { Live: 1n, Linked: 2n, Closed: 3n } as const;
 
@@ -55,7 +55,7 @@ export async function readBook(
     words.set(id, word);
     return word;
   };
-  const [ledger, status, header, pot] = await Promise.all([0n, 1n, 4n, 5n].map(getStorage));
+  const [ledger, second, header, pot] = await Promise.all([0n, 1n, 5n, 6n].map(getStorage));
   const live = new Map<bigint, BookNode>();
 
   const readPosition = async (owner: string, sub: bigint): Promise<BookPosition> => {
@@ -97,12 +97,12 @@ export async function readBook(
   return {
     borrowIndex: bits(ledger!, 0n, 104n),
     cash: bits(ledger!, 104n, 112n),
-    accruedAt: bits(ledger!, 216n, 32n),
-    rateAtTarget: bits(status!, 0n, 48n),
-    reserves: bits(status!, 48n, 112n),
-    debt: bits(header!, 0n, 104n),
-    nodes: bits(header!, 104n, 32n),
-    top: signed24(bits(header!, 136n, 24n)),
+    accruedAt: bits(second!, 216n, 32n),
+    rateAtTarget: bits(ledger!, 216n, 40n),
+    reserves: bits(second!, 104n, 112n),
+    debt: bits(second!, 0n, 104n),
+    nodes: bits(header!, 0n, 32n),
+    top: signed24(bits(header!, 32n, 24n)),
     potDebt: bits(pot!, 0n, 128n),
     potCollateral: bits(pot!, 128n, 128n),
     positions,

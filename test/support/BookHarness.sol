@@ -58,13 +58,13 @@ contract BookHarness is IInsuranceFund {
         market.ledger.accruedAt = uint32(block.timestamp);
         market.ledger.cash = 1e29;
         market.ledger.reserveFactor = 10;
-        market.status.rateAtTarget = 1268391679;
+        market.ledger.rateAtTarget = 1268391679;
         market.risk.maxLtv = 8200;
-        market.risk.liquidationThreshold = 8600;
-        market.risk.target = 8300;
+        market.liquidations.threshold = 8600;
+        market.liquidations.target = 8300;
         market.risk.bonusMin = 150;
-        market.risk.bonusMax = 800;
-        market.limits.slope = 5000;
+        market.liquidations.bonusMax = 800;
+        market.liquidations.slope = 5000;
         market.book.top = -Grid.maxTick(spacing);
     }
 
@@ -83,6 +83,7 @@ contract BookHarness is IInsuranceFund {
             fold,
             SPACING
         );
+        market.ledger.debt = uint104(market.ledger.debt - out.oldDebt + out.newDebt);
         if (collateralDelta > 0) holdings += uint256(collateralDelta);
         holdings -= out.taken;
     }
@@ -111,14 +112,14 @@ contract BookHarness is IInsuranceFund {
         id = market.book.liveNodeAt(from);
         node = market.book.node[id];
         market.book.vacate(from);
-        market.book.debt -= uint104(node.debt - debt);
+        market.ledger.debt -= uint104(node.debt - debt);
         (id, node) = market.book.shrink(id, node, debt, num, den);
         market.book.settleAt(id, node, to);
     }
 
     function closeNode(int24 tick) external {
         uint32 id = market.book.liveNodeAt(tick);
-        market.book.debt -= market.book.node[id].debt;
+        market.ledger.debt -= market.book.node[id].debt;
         market.book.vacate(tick);
         market.book.close(id);
     }
@@ -145,12 +146,12 @@ contract BookHarness is IInsuranceFund {
     }
 
     function terms(Price memory price) public view returns (Sale.Terms memory) {
-        (Market.Ledger memory ledger, ) = market.accrued(units());
+        Market.Ledger memory ledger = market.accrued(units());
         return Liquidation.termsOf(market, units(), price, ledger.borrowIndex);
     }
 
     function totalDebt() public view returns (uint256) {
-        return market.book.debt;
+        return market.ledger.debt;
     }
 
     function borrowIndex() external view returns (uint256) {
@@ -214,7 +215,7 @@ contract BookHarness is IInsuranceFund {
     /// @notice Reads the whole book, position by position and node by node.
     function audit() public view returns (Audit memory a) {
         TickBook.State storage book = market.book;
-        a.debt = book.debt;
+        a.debt = market.ledger.debt;
         a.nodes = book.nodes;
         a.top = book.top;
         uint256[] memory sums = new uint256[](a.nodes + 1);
