@@ -549,7 +549,7 @@ contract Vault is
         Market.Units memory u = _units();
         Market.Ledger memory ledger = _market.accrue(u);
         uint256 debt = ledger.debt;
-        if (_market.book.seizedAt == 0) {
+        if (_market.book.potDebt == 0) {
             if (debt == 0) return uint256(ledger.cash).saturatingSub(ledger.reserves);
             // Healthy if even the bound of the highest populated tick is solvent at the lower price.
             Market.Risk memory risk = _market.risk;

@@ -258,7 +258,6 @@ library Liquidation {
         paid = Market.debtTokensUp(cost, units);
         self.book.potDebt = (debt - debtSold).toUint128();
         self.book.potCollateral = (collateral - bought).toUint128();
-        if (debtSold == debt) self.book.seizedAt = 0;
         report.potDebtSold = debtSold;
         report.potCollateralSold = bought;
         uint256 owed = Market.debtTokensUp(debtSold, units);

@@ -29,7 +29,7 @@ library MarketReader {
     uint256 private constant LIMITS = 3;
     uint256 private constant LIQUIDATIONS = 4;
     uint256 private constant BOOK = 5;
-    uint256 private constant POT = 6;
+    uint256 private constant POT_COLLATERAL = 6;
     uint256 private constant NODE = 7;
     uint256 private constant BITMAP = 8;
     uint256 private constant LIVE_NODE = 9;
@@ -74,9 +74,8 @@ library MarketReader {
         word = _word(vault, BOOK);
         self.top = int24(uint24(word >> 32));
         self.seizedAt = uint32(word >> 56);
-        word = _word(vault, POT);
-        self.potDebt = uint128(word);
-        self.potCollateral = word >> 128;
+        self.potDebt = uint128(word >> 88);
+        self.potCollateral = uint128(_word(vault, POT_COLLATERAL));
         Market.charge(self.ledger, self.units);
     }
 

@@ -59,9 +59,9 @@ library TickBook {
         // slot 0
         uint32 nodes; //    32  ids given so far; the first is 1
         int24 top; //       24  no tick above it is populated
-        uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral; 0: there is no pot
-        // slot 1: what was seized and not yet sold
-        uint128 potDebt; //       debt units (18 decimals, no index)
+        uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral
+        uint128 potDebt; // 128  what was seized and not yet sold: debt units (18 decimals, no index)
+        // slot 1
         uint128 potCollateral; // collateral units
         mapping(uint32 id => Node) node;
         mapping(int24 word => uint256) bitmap; //   256 ticks a word; a bit is set ⇔ the tick's node has count > 0

@@ -93,8 +93,9 @@ const oracleInterface = IOracleAdapter__factory.createInterface();
 const insuranceInterface = InsuranceFund__factory.createInterface();
 
 /** Where Market.State keeps what the drill looks up itself (see contracts/libraries/Market.sol and TickBook.sol). */
-const [LEDGER, BOOK, POT, BITMAP] = [0n, 5n, 6n, 8n];
+const [LEDGER, BOOK, BITMAP] = [0n, 5n, 8n];
 const BITS_104 = 2n ** 104n - 1n;
+const BITS_128 = 2n ** 128n - 1n;
 
 const ADJUST_GAS = 400_000n;
 const SMALL_GAS = 300_000n;
@@ -267,7 +268,7 @@ export class DrillMarket {
         if (tick <= top && tick >= triggerTick && (bits >> BigInt(bit)) & 1n) ticks.push(tick);
       }
     }
-    return { ticks, pot: (await this.slot(POT)) !== 0n };
+    return { ticks, pot: ((header >> 88n) & BITS_128) !== 0n };
   }
 
   /** Debt of all positions, token units rounded down, with the interest charged so far. */

@@ -103,8 +103,8 @@ export async function readBook(
     debt: bits(second!, 0n, 104n),
     nodes: bits(header!, 0n, 32n),
     top: signed24(bits(header!, 32n, 24n)),
-    potDebt: bits(pot!, 0n, 128n),
-    potCollateral: bits(pot!, 128n, 128n),
+    potDebt: bits(header!, 88n, 128n),
+    potCollateral: bits(pot!, 0n, 128n),
     positions,
     live,
   };
