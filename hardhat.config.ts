@@ -75,7 +75,7 @@ export default defineConfig({
       chainType: "l1",
       hardfork: EVM_VERSION,
       blockGasLimit: 36_000_000,
-      allowUnlimitedContractSize: false,
+      allowUnlimitedContractSize: process.env.ALLOW_UNLIMITED_CONTRACT_SIZE === "1", // for coverage only
     },
     localhost: {
       type: "http",
