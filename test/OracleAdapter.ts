@@ -100,6 +100,17 @@ function answering({ round = 1n, answer, size }: { round?: bigint; answer: bigin
   ]);
 }
 
+/** A pool that answers observe() with these 8 words: two offsets, then each array's length and elements. */
+const observing = (words: readonly bigint[], end = "0x6101005ff3") =>
+  // PUSH2 0x100 PUSH0 RETURN
+  concat([
+    ...words.map((word, i) => concat(["0x7f", toBeHex(word, 32), "0x61", toBeHex(32 * i, 2), "0x52"])),
+    end,
+  ]);
+const signed = (value: bigint) => BigInt.asUintN(256, value);
+/** Cumulative ticks that grew by `total` over the window. */
+const grown = (total: bigint) => [0x40n, 0xa0n, 2n, signed(7n), signed(7n + total), 2n, 0n, 0n];
+
 const setCode = async (contract: BaseContract, code: string) =>
   networkHelpers.setCode(await contract.getAddress(), code);
 
@@ -219,8 +230,10 @@ describe("OracleAdapter", () => {
           const isPrimary = name === "collateral" || name === "debt";
           await set(isPrimary ? "secondCollateral" : "collateral", 2_020);
           await set(isPrimary ? "collateral" : "secondCollateral", 1_980);
-          await fail(feeds[name], decimals[name], name.toLowerCase().includes("debt") ? 1 : 1_980);
-          await expectPrice(adapter, STATE.Single, 2_020n * Q128);
+          const isDebt = name.toLowerCase().includes("debt");
+          await fail(feeds[name], decimals[name], isDebt ? 1 : 1_980);
+          const price = await expectPrice(adapter, STATE.Single, 2_020n * Q128);
+          if (!isDebt) expect(isPrimary ? price.roundA : price.roundB).to.equal(0n);
         }
       });
 
@@ -283,7 +296,7 @@ describe("OracleAdapter", () => {
         await set("collateral", dollars);
         await expectPrice(adapter, STATE.Single, q128(dollars));
       }
-      for (const dollars of [2_201, 1_799, 4_000, 1]) {
+      for (const dollars of [2_200.000001, 1_799.999999, 4_000, 1]) {
         await set("collateral", dollars);
         await expectPrice(adapter, STATE.Dead, 0n);
       }
@@ -309,6 +322,46 @@ describe("OracleAdapter", () => {
           await set("collateral", 2_000 + sign * (0.2 * limit + 0.5));
           await expectPrice(adapter, STATE.Dead, 0n);
         }
+      }
+    });
+
+    it("widens the limit by no more than the hours that have passed", async () => {
+      const { adapter } = await deployTwoSources();
+      const { time: recorded } = await adapter.lastFresh();
+      await time.increaseTo(Number(recorded) + HOUR - 1);
+      expect(await adapter.jumpLimit()).to.equal(1_499n);
+    });
+
+    it("counts what is rounded outward as beyond the limit", async () => {
+      const { config, feeds, set } = await deployFeeds();
+      const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };
+      const adapter = await ethers.deployContract("OracleAdapter", [
+        {
+          ...config,
+          collateralFeed: { ...config.collateralFeed, ...wide },
+          debtFeed: { ...config.debtFeed, ...wide },
+        },
+      ]);
+      await set("collateral", 2_000.9);
+      await set("secondCollateral", 2_000.9);
+      await adapter.update();
+      await feeds.secondCollateral.setReverting(true);
+      const last = (await adapter.lastFresh()).price << 32n;
+      for (const [factor, inward] of [
+        [11_000n, -1n],
+        [9_000n, 1n],
+      ] as const) {
+        // The limit is no whole number: a quotient between the same two whole numbers is rounded beyond it.
+        expect((last * factor) % 10_000n).to.be.greaterThan(0n);
+        const below = (last * factor) / 10_000n;
+        let debt = 2n ** 115n;
+        while ((below * debt) % Q128 < Q128 - debt) debt++;
+        const answer = (below * debt) / Q128 + 1n;
+        await feeds.debt.set(debt);
+        await feeds.collateral.set(answer);
+        await expectPrice(adapter, STATE.Dead, 0n);
+        await feeds.collateral.set(answer + inward);
+        expect((await adapter.read()).state).to.equal(STATE.Single);
       }
     });
 
@@ -389,6 +442,24 @@ describe("OracleAdapter", () => {
       expect(await adapter.band()).to.equal(300n);
     });
 
+    it("accepts a configuration on its bounds", async () => {
+      const { config } = await deployFeeds();
+      const precise = await ethers.deployContract("SettableFeed", [24, "precise"]);
+      const { debtFeed } = config;
+      for (const changes of [
+        { band: 1n },
+        { band: 2_000n },
+        { jumpLimit: 1n },
+        { jumpLimit: 4_000n },
+        { jumpLimitMax: 5_000n },
+        { debtFeed: { ...debtFeed, maxAge: 1n } },
+        { debtFeed: { ...debtFeed, minAnswer: 1n, maxAnswer: 2n } },
+        { debtFeed: { ...debtFeed, feed: precise } },
+      ]) {
+        await ethers.deployContract("OracleAdapter", [{ ...config, ...changes }]);
+      }
+    });
+
     it("refuses a configuration that makes no sense", async () => {
       const { config, feeds } = await deployFeeds();
       const deploy = async (changes: Partial<OracleConfigStruct>) =>
@@ -430,6 +501,10 @@ describe("OracleAdapter", () => {
       await refused({ secondCollateralFeed: collateralFeed }, "SourcesNotIndependent", collateralFeed.feed);
       const pool = await feeds.secondDebt.getAddress();
       await refused({ pool }, "SecondSourceAmbiguous", pool, secondCollateralFeed.feed);
+      const debtOnly = { pool, secondCollateralFeed: NONE };
+      await refused(debtOnly, "SecondSourceAmbiguous", pool, ethers.ZeroAddress);
+      const collateralOnly = { pool, secondDebtFeed: NONE };
+      await refused(collateralOnly, "SecondSourceAmbiguous", pool, secondCollateralFeed.feed);
       await refused({ band: 0n }, "BandOutOfRange", 0n, 2_000n);
       await refused({ band: 2_001n }, "BandOutOfRange", 2_001n, 2_000n);
       await refused({ jumpLimit: 0n }, "JumpLimitOutOfRange", 0n, 4_000n, 5_000n);
@@ -443,15 +518,15 @@ describe("OracleAdapter", () => {
       const WINDOW = 600;
       const isToken0 = order === "token 0";
 
-      async function deployPool(observations = 60) {
+      async function deployPool(observations = 60, [collateralDecimals, debtDecimals] = [18, 6]) {
         const [signer] = await ethers.getSigners();
         const uniswap = await deployUniswap(signer!);
-        const weth = await ethers.deployContract("TestToken", ["Wrapped Ether", "WETH", 18]);
+        const weth = await ethers.deployContract("TestToken", ["Wrapped Ether", "WETH", collateralDecimals]);
         const wethAddress = await weth.getAddress();
         let usdc: TestToken;
         let usdcAddress: string;
         do {
-          usdc = await ethers.deployContract("TestToken", ["USD Coin", "USDC", 6]);
+          usdc = await ethers.deployContract("TestToken", ["USD Coin", "USDC", debtDecimals]);
           usdcAddress = await usdc.getAddress();
         } while (BigInt(wethAddress) < BigInt(usdcAddress) !== isToken0);
         const sqrtPrice = (dollars: number) =>
@@ -509,6 +584,8 @@ describe("OracleAdapter", () => {
           .withArgs(config.pool, 1n, 50n);
         await trade(2_001); // the trade that makes the reserved room usable
         await factory.deploy(config);
+        await factory.deploy({ ...config, blockTime: 10n }); // just enough
+        await factory.deploy({ ...config, twapWindow: 1n, blockTime: 1n });
         await expect(factory.deploy({ ...config, blockTime: 7n }))
           .to.be.revertedWithCustomError(factory, "CardinalityTooLow")
           .withArgs(await pool.getAddress(), 60n, 86n);
@@ -540,6 +617,12 @@ describe("OracleAdapter", () => {
         await expect(factory.deploy({ ...config, pool: eoa! }))
           .to.be.revertedWithCustomError(factory, "PoolMissing")
           .withArgs(eoa!.address);
+      });
+
+      it("tells what it was made of", async () => {
+        const { adapter, config } = await deployWithPool();
+        const encode = (c: OracleConfigStruct) => adapter.interface.encodeFunctionResult("config", [c]);
+        expect(encode(await adapter.config())).to.equal(encode(config));
       });
 
       it("has no price before the pool's history covers the window", async () => {
@@ -634,17 +717,95 @@ describe("OracleAdapter", () => {
         await expectPrice(adapter, STATE.Single, 2_000n * Q128);
       });
 
+      it("takes an answer of another shape for none", async () => {
+        const { adapter, pool } = await deployWithPool();
+        await time.increase(WINDOW);
+        await adapter.update();
+        const { tick } = await meanTick(pool);
+        const words = grown(tick * BigInt(WINDOW));
+        const replaced = (index: number, word: bigint) => words.map((old, i) => (i === index ? word : old));
+        await setCode(pool, observing(words));
+        expect((await adapter.read()).state).to.equal(STATE.Fresh);
+        for (const code of [
+          observing(replaced(0, 0x60n)),
+          observing(replaced(2, 3n)),
+          observing(words, "0x6101205ff3"), // longer
+          observing(words, "0x60e05ff3"), // shorter
+          observing(words, "0x6101005ffd"), // reverts with it
+        ]) {
+          await setCode(pool, code);
+          const price = await expectPrice(adapter, STATE.Single, 2_000n * Q128);
+          expect(price.roundB).to.equal(0n);
+        }
+      });
+
+      it("rounds the mean of every sign toward minus infinity", async () => {
+        const { config, feeds, pool, set } = await deployPool(60, [18, 18]);
+        await set("collateral", 1);
+        const adapter = await ethers.deployContract("OracleAdapter", [{ ...config, blockTime: 600n }]);
+        await setCode(pool, observing(grown(0n)));
+        await adapter.update();
+        await feeds.collateral.setReverting(true); // to see the pool's price alone
+        for (const [total, tick] of [
+          [0n, 0n],
+          [1n, 0n],
+          [599n, 0n],
+          [600n, 1n],
+          [-1n, -1n],
+          [-600n, -1n],
+          [-601n, -2n],
+        ] as const) {
+          await setCode(pool, observing(grown(total)));
+          const price = await adapter.read();
+          expect(price.state, `${total}`).to.equal(STATE.Single);
+          expectNear(price.low, priceAtTick(tick) / 1e12);
+        }
+      });
+
+      it("believes every tick of TickMath's domain that makes a price, and none beyond", async () => {
+        const last = 887_272n;
+        for (const sign of [1n, -1n]) {
+          // The tick is the collateral's price, or its inverse.
+          const isDear = isToken0 === sign > 0n;
+          const { config, feeds, pool } = await deployPool(60, isDear ? [0, 24] : [24, 0]);
+          const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };
+          const adapter = await ethers.deployContract("OracleAdapter", [
+            {
+              ...config,
+              collateralFeed: { ...config.collateralFeed, ...wide },
+              debtFeed: { ...config.debtFeed, ...wide },
+              blockTime: 600n,
+            },
+          ]);
+          // 1.0001^887272 ≈ 3.4e38, ± 24 decimals
+          await feeds.collateral.set(isDear ? 34_026n * 10n ** 18n : 29_390n);
+          await feeds.debt.set(isDear ? 10n ** 8n : 10n ** 19n);
+          await setCode(pool, observing(grown(sign * last * BigInt(WINDOW))));
+          expect((await adapter.read()).state).to.equal(STATE.Fresh);
+          await setCode(pool, observing(grown(sign * (last + 1n) * BigInt(WINDOW))));
+          expect((await adapter.read()).state).to.equal(STATE.Dead);
+        }
+      });
+
+      it("refuses tokens with more than 24 decimals", async () => {
+        const factory = await ethers.getContractFactory("OracleAdapter");
+        for (const decimals of [
+          [25, 6],
+          [18, 25],
+        ]) {
+          const { config } = await deployPool(60, decimals);
+          await expect(factory.deploy({ ...config, blockTime: 600n }))
+            .to.be.revertedWithCustomError(factory, "TokenDecimalsTooMany")
+            .withArgs(decimals[0] === 25 ? config.collateral : config.debt, 25n, 24n);
+        }
+      });
+
       it("does not revert for a mean tick that no number is the negative of", async () => {
         const { pool, config } = await deployPool();
         const adapter = await ethers.deployContract("OracleAdapter", [
           { ...config, twapWindow: 1n, blockTime: 1n },
         ]);
-        // [[…], [0, −2²⁵⁵]] over a window of one second
-        const words = [0x40n, 0n, 2n, 0n, 1n << 255n, 0n, 0n, 0n];
-        const store = words.map((word, i) =>
-          concat(["0x7f", toBeHex(word, 32), "0x60", toBeHex(32 * i, 1), "0x52"]),
-        );
-        await setCode(pool, concat([...store, "0x6101005ff3"]));
+        await setCode(pool, observing(grown(-(2n ** 255n)))); // over a window of one second
         await expectPrice(adapter, STATE.Dead, 0n);
       });
     });
