@@ -1,0 +1,324 @@
+// npm run test:mutants: see HELP.
+import { type ChildProcess, fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { generate, type Mutant } from "./mutants/generate.ts";
+import { build, fingerprint } from "./mutants/project.ts";
+import { type Result, summarize, toMarkdown, toTable } from "./mutants/report.ts";
+import { STAGES } from "./mutants/stages.ts";
+import type { Failure, Job, Verdict } from "./mutants/worker.ts";
+
+const HELP = `npm run test:mutants -- [--file NAME] [--id N] [--survivors] [--sample N] [--fresh] [--jobs N] [--list] [--json]
+
+Changes the contracts in one place at a time and runs the quick suite: a change that no test notices survives, and shows
+what is not tested. All changes are compiled at once, each behind a question which of them is active; so the first run
+builds for some minutes, and every mutant takes seconds. Results are kept in cache/mutants: an interrupted run goes on.
+A run over everything writes docs/audit/mutants.md and mutants.json.
+
+--file NAME   mutants of one file only: Grid, TickBook, …
+--id N        shows one mutant and what its tests say
+--survivors   runs those again that survived
+--sample N    N mutants, evenly spread
+--fresh       forgets what is known
+--jobs N      processes (all cores)
+--list        lists the mutants, runs nothing
+--json        prints the results as JSON
+
+Exit code 1: a mutant survived that scripts/mutants/explanations.json does not explain.`;
+
+const { values: options } = parseArgs({
+  options: {
+    file: { type: "string" },
+    id: { type: "string" },
+    survivors: { type: "boolean" },
+    sample: { type: "string" },
+    fresh: { type: "boolean" },
+    jobs: { type: "string" },
+    list: { type: "boolean" },
+    json: { type: "boolean" },
+    help: { type: "boolean" },
+  },
+});
+if (options.help) {
+  console.log(HELP);
+  process.exit();
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const home = join(root, "cache/mutants");
+const project = join(home, "project");
+const record = join(home, "results.jsonl");
+const say = (text: string) => console.error(text);
+
+// ------------------------------------------------------------------ what to run
+
+const { mutants, sources } = generate(root, Object.keys(STAGES));
+const contracts = fingerprint(root, sources);
+const suite = hashOf(globSync("test/**/*.{ts,sol}", { cwd: root }).toSorted());
+const chosen = choose();
+if (options.list) {
+  for (const { id, file, line, rule, before, after } of chosen)
+    console.log(`${id}\t${file}:${line}\t${rule}\t${before}\t${after}`);
+  process.exit();
+}
+
+function choose(): Mutant[] {
+  if (options.id !== undefined) {
+    const mutant = mutants.find(({ id }) => id === Number(options.id));
+    if (!mutant) throw new Error(`There is no mutant ${options.id}; the last is ${mutants.length}`);
+    return [mutant];
+  }
+  const name = options.file;
+  const ours = mutants.filter(({ file }) => name === undefined || file.endsWith(`/${name}.sol`));
+  if (ours.length === 0) throw new Error(`No mutants of ${name}; files: ${Object.keys(STAGES).join(", ")}`);
+  const size = Number(options.sample ?? ours.length);
+  const step = Math.max(1, ours.length / size);
+  return ours.filter((_, index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
+}
+
+function hashOf(files: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(file).update(readFileSync(join(root, file)));
+  return hash.digest("hex");
+}
+
+// ------------------------------------------------------------------ what is known
+
+/** One line of the record. */
+interface Known {
+  key: string;
+  contracts: string;
+  suite: string;
+  killedBy: Failure | null;
+  milliseconds: number;
+}
+
+const known = new Map<string, Known>();
+/** What killed it before, by key; what killed its neighbours lately, by function. */
+const killers = new Map<string, Failure>();
+const recent = new Map<string, Failure[]>();
+if (existsSync(record) && !options.fresh) {
+  for (const line of readFileSync(record, "utf8").split("\n").filter(Boolean)) {
+    const entry = JSON.parse(line) as Known;
+    if (entry.killedBy) killers.set(entry.key, entry.killedBy);
+    // Of changed sources only the test that will probably kill again is worth knowing.
+    if (entry.contracts === contracts) known.set(entry.key, entry);
+  }
+}
+
+/** Killed stays killed; what survived is tried again when the tests have changed. */
+function isKnown({ key }: Mutant): boolean {
+  const entry = known.get(key);
+  if (!entry) return false;
+  return entry.killedBy !== null || (entry.suite === suite && !options.survivors);
+}
+
+// ------------------------------------------------------------------ workers
+
+type Task = Omit<Job, "excluded">;
+
+const excluded: string[] = [];
+const jobs = Number(options.jobs ?? availableParallelism());
+
+class Worker {
+  readonly #name: number;
+  #process: ChildProcess | undefined;
+  #served = 0;
+
+  constructor(name: number) {
+    this.#name = name;
+  }
+
+  /** The failures of each stage that ran. */
+  async run(task: Task, limits: ReadonlyMap<string, number>): Promise<Verdict[]> {
+    // Chains and modules that are done with leave something behind.
+    if (this.#served++ >= 150) this.stop();
+    this.#process ??= fork(fileURLToPath(new URL("mutants/worker.ts", import.meta.url)), {
+      cwd: project,
+      env: {
+        ...process.env,
+        MUTANTS_ARTIFACTS: join(home, `artifacts-${this.#name}`),
+      },
+      execArgv: ["--import", "tsx"],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const child = this.#process;
+    const verdicts: Verdict[] = [];
+    return await new Promise((resolve) => {
+      // The first verdict is that of the likely tests.
+      const stageNow = () => task.stages[Math.max(0, verdicts.length - 1)]!.name;
+      const give = (test: string) => {
+        const failure = { stage: stageNow(), test, message: "" };
+        verdicts.push({
+          mutant: task.mutant,
+          stage: stageNow(),
+          failures: [failure],
+          milliseconds: 0,
+          done: true,
+        });
+        this.stop();
+        finish();
+      };
+      let timer: NodeJS.Timeout;
+      const watch = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => give("(timeout)"), 2 * (limits.get(stageNow()) ?? 300_000));
+      };
+      const hear = (verdict: Verdict) => {
+        verdicts.push(verdict);
+        if (verdict.done) finish();
+        else watch();
+      };
+      const crash = () => give("(crash)");
+      const finish = () => {
+        clearTimeout(timer);
+        child.off("message", hear).off("exit", crash);
+        resolve(verdicts);
+      };
+      child.on("message", hear).on("exit", crash);
+      watch();
+      child.send({ ...task, excluded } satisfies Job);
+    });
+  }
+
+  stop() {
+    this.#process?.removeAllListeners("exit");
+    this.#process?.kill("SIGKILL");
+    this.#process = undefined;
+    this.#served = 0;
+  }
+}
+
+// ------------------------------------------------------------------ run
+
+interface Baseline {
+  contracts: string;
+  suite: string;
+  failures: Failure[];
+  milliseconds: Record<string, number>;
+}
+
+/** The suite without any mutant: what fails cannot kill, and how long each stage takes. */
+async function readBaseline(worker: Worker): Promise<Baseline> {
+  const file = join(home, "baseline.json");
+  if (existsSync(file)) {
+    const baseline = JSON.parse(readFileSync(file, "utf8")) as Baseline;
+    if (baseline.contracts === contracts && baseline.suite === suite) return baseline;
+  }
+  say("Running the suite on contracts in which no mutant is active …");
+  const stages = [...new Set(Object.values(STAGES).flat())];
+  const verdicts = await worker.run({ mutant: 0, stages, likely: [], whole: true }, new Map());
+  for (const { stage, test, message } of verdicts.flatMap((verdict) => verdict.failures)) {
+    if (test.startsWith("(")) throw new Error(`${stage} ${test}: ${message}`);
+  }
+  worker.stop();
+  const baseline = {
+    contracts,
+    suite,
+    failures: verdicts.flatMap(({ failures }) => failures),
+    milliseconds: Object.fromEntries(verdicts.map(({ stage, milliseconds }) => [stage, milliseconds])),
+  };
+  writeFileSync(file, JSON.stringify(baseline, null, 2));
+  return baseline;
+}
+
+function taskOf(mutant: Mutant): Task {
+  const neighbours = recent.get(neighbourhood(mutant)) ?? [];
+  const killer = killers.get(mutant.key);
+  const whole = options.id !== undefined;
+  const likely = whole
+    ? []
+    : [...(killer ? [killer] : []), ...neighbours].filter(({ test }) => !isNoTest(test));
+  return { mutant: mutant.id, stages: STAGES[mutant.file]!, likely, whole };
+}
+
+const neighbourhood = (mutant: Mutant) => `${mutant.file} ${mutant.function}`;
+const isNoTest = (test: string) => /^\(|^setUp|" hook /.test(test);
+
+function remember(mutant: Mutant, killer: Failure) {
+  const others = (recent.get(neighbourhood(mutant)) ?? []).filter(({ test }) => test !== killer.test);
+  recent.set(neighbourhood(mutant), [killer, ...others].slice(0, 4));
+}
+
+const show = ({ id, file, line, rule, before, after }: Mutant) =>
+  `${id} ${file}:${line} ${rule}\n    - ${before}\n    + ${after || "(removed)"}`;
+
+mkdirSync(home, { recursive: true });
+const waiting = options.id === undefined ? chosen.filter((mutant) => !isKnown(mutant)) : chosen;
+const workers = Array.from({ length: Math.max(1, Math.min(jobs, waiting.length)) }, (_, i) => new Worker(i));
+let baseline: Baseline | undefined;
+if (waiting.length > 0) {
+  say(`${mutants.length} mutants, ${waiting.length} to run. Building …`);
+  build(root, project, sources);
+  baseline = await readBaseline(workers[0]!);
+  for (const { stage, test, message } of baseline.failures) {
+    say(`Left out, fails without a mutant: ${stage}: ${test}: ${message}`);
+    excluded.push(`${stage}: ${test}`);
+  }
+  const limits = new Map(
+    Object.entries(baseline.milliseconds).map(([stage, time]) => [stage, 60_000 + 10 * time]),
+  );
+  const total = waiting.length;
+  const began = Date.now();
+  let done = 0;
+  await Promise.all(
+    workers.map(async (worker) => {
+      for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+        const task = taskOf(mutant);
+        const verdicts = await worker.run(task, limits);
+        const failures = verdicts.flatMap((verdict) => verdict.failures);
+        const milliseconds = verdicts.reduce((sum, verdict) => sum + verdict.milliseconds, 0);
+        if (failures[0]) remember(mutant, failures[0]);
+        const entry = { key: mutant.key, contracts, suite, killedBy: failures[0] ?? null, milliseconds };
+        known.set(mutant.key, entry);
+        appendFileSync(record, JSON.stringify(entry) + "\n");
+        done++;
+        if (task.whole) {
+          say(show(mutant));
+          for (const { stage, milliseconds: time, failures: found } of verdicts) {
+            say(`  ${stage}: ${found.length === 0 ? "passes" : "fails"}, ${time} ms`);
+            for (const { test, message } of found) say(`    ${test}: ${message}`);
+          }
+        } else if (entry.killedBy === null) {
+          say(`Survived: ${show(mutant)}`);
+        }
+        if (done % 50 === 0) {
+          const minutes = ((Date.now() - began) / 60_000).toFixed(1);
+          say(`${done} of ${total} after ${minutes} minutes`);
+        }
+      }
+      worker.stop();
+    }),
+  );
+}
+
+// ------------------------------------------------------------------ result
+
+const explanations = JSON.parse(
+  readFileSync(new URL("mutants/explanations.json", import.meta.url), "utf8"),
+) as Record<string, string>;
+const results: Result[] = chosen.map((mutant) => ({
+  ...mutant,
+  killedBy: known.get(mutant.key)?.killedBy ?? null,
+  milliseconds: known.get(mutant.key)?.milliseconds ?? 0,
+  explanation: explanations[mutant.key] ?? "",
+}));
+const summary = summarize(results);
+if (options.json) console.log(JSON.stringify({ ...summary, results }, null, 2));
+else if (options.id === undefined) console.log(toTable(summary));
+if (chosen.length === mutants.length) {
+  for (const key of Object.keys(explanations)) {
+    if (!summary.survivors.some((survivor) => survivor.key === key))
+      say(`Explained, but no survivor: ${key}`);
+  }
+  const audit = join(root, "docs/audit");
+  mkdirSync(audit, { recursive: true });
+  writeFileSync(join(audit, "mutants.md"), toMarkdown(summary));
+  writeFileSync(join(audit, "mutants.json"), JSON.stringify(summary, null, 2) + "\n");
+}
+if (summary.survivors.some(({ explanation }) => explanation === "")) process.exitCode = 1;

@@ -1,0 +1,51 @@
+// The quick suite, in stages: which tests look at which file, the cheapest and most telling first.
+
+export interface Stage {
+  name: string;
+  /** `source`: by mocha, and the test compiles the contracts itself. */
+  kind: "solidity" | "mocha" | "source";
+  file: string;
+  /** Tests whose names match. */
+  only?: string;
+}
+
+const solidity = (file: string, only?: string): Stage => ({
+  name: only === undefined ? file : `${file} ${only}`,
+  kind: "solidity",
+  file: `test/${file}`,
+  ...(only === undefined ? {} : { only }),
+});
+const mocha = (file: string): Stage => ({ name: file, kind: "mocha", file: `test/${file}` });
+
+const GRID = solidity("libraries/Grid.t.sol");
+const SALE = solidity("libraries/Sale.t.sol");
+const BOOK = solidity("libraries/TickBook.t.sol");
+const WALK = solidity("invariant/Book.t.sol", "test_");
+const INVARIANTS = solidity("invariant/Book.t.sol", "invariant_");
+const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
+const ADAPTER = mocha("OracleAdapter.ts");
+const VAULT = mocha("Vault.ts");
+const BRAKE = mocha("EmergencyBrake.ts");
+const FLASH = mocha("periphery/FlashLiquidator.ts");
+const LENS = mocha("periphery/Lens.ts");
+const CORE = mocha("sdk/core.ts");
+const MODEL_GRID = mocha("differential/grid.ts");
+const MODEL = mocha("differential/differential.ts");
+const NEVER_PAUSED = mocha("differential/never-paused.ts");
+
+const TINY: Stage = { name: "libraries/tiny-index.ts", kind: "source", file: "test/libraries/tiny-index.ts" };
+
+const MARKET = [VAULT, BRAKE, NEVER_PAUSED, FLASH, LENS, MODEL];
+
+/** The files that are mutated, and what may kill their mutants. */
+export const STAGES: Record<string, Stage[]> = {
+  "contracts/libraries/Grid.sol": [GRID, SALE, BOOK, WALK, MODEL_GRID, VAULT, INVARIANTS, CORE, LENS, MODEL],
+  "contracts/libraries/TickBook.sol": [BOOK, WALK, INVARIANTS, ...MARKET, CORE, TINY],
+  "contracts/libraries/Sale.sol": [SALE, WALK, VAULT, LENS, CORE, INVARIANTS, FLASH, MODEL, TINY],
+  "contracts/libraries/Liquidation.sol": [WALK, ...MARKET, INVARIANTS],
+  "contracts/libraries/Market.sol": [SALE, WALK, ...MARKET, INVARIANTS, CORE],
+  "contracts/libraries/Lending.sol": MARKET,
+  "contracts/Vault.sol": MARKET,
+  "contracts/Liquidator.sol": [VAULT, BRAKE, FLASH, LENS, MODEL],
+  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER, VAULT],
+};
