@@ -171,6 +171,28 @@ export const CLAIMS: Claim[] = [
         assert(down <= up && up <= down + 1 && up <= 1 << 168);`,
   },
   {
+    name: "Sale: the gain",
+    library: "Sale",
+    functions: ["gain"],
+    given: "uint256 w, uint256 ratio",
+    says: `require(w < 1 << 127 && ratio > 0 && ratio < 1 << 192);
+        uint256 g = Sale.gain(w, ratio);
+        assert(w > ratio ? g * ratio <= (w - ratio) * 2 ** 128 : g == 0);`,
+  },
+  {
+    name: "Sale: what a move leaves, by its gains",
+    library: "Sale",
+    functions: ["gain"],
+    given: "uint104 debt, uint256 w, uint256 from, uint256 to",
+    says: `require(to > 0 && to < from && to < w && w < 1 << 127 && from < 1 << 192 && w / to < 1 << 14);
+        uint256 num = Sale.gain(w, from);
+        uint256 den = Sale.gain(w, to);
+        assert(den > 0 && num <= den);
+        uint256 left = FixedPointMathLib.divUp(debt * num, den);
+        assert(left <= debt);
+        assert(debt * num <= left * den);`,
+  },
+  {
     name: "PriceMath: the inverse of a price is one",
     library: "PriceMath",
     functions: ["inverse"],
