@@ -17,20 +17,21 @@ import {TickBook} from "./TickBook.sol";
 library Liquidation {
     using Market for Market.State;
     using TickBook for TickBook.State;
+    using TickBook for TickBook.Walk;
+    using Sale for Sale.Terms;
+    using Sale for Sale.Step;
     using SafeCast for uint256;
-    using Math for uint256;
 
     /// @dev A sweep on its way down, in memory.
     struct Sweep {
-        Sale.Terms terms;
         bool sell;
         bool seize;
-        uint256 budget; //   book debt left to repay
-        uint256 repaid; //   book debt
-        uint256 seized; //   collateral units
-        uint32 carrierId; // all whole ticks merge into one node, the carrier; 0: none yet
-        TickBook.Node carrier;
+        uint256 budget; //     book debt left to repay
+        uint256 repaid; //     book debt
+        uint256 seized; //     collateral units
         uint256 closedDebt; // book debt seized into the pot
+        uint32 carrierId; //   all whole ticks merge into one node, the carrier; 0: none yet
+        uint256 carrier;
     }
 
     /// @notice One call of a liquidator. The vault has checked the caller, the brake and that there is a price; it
@@ -43,7 +44,7 @@ library Liquidation {
         LiquidationRequest memory request,
         IInsuranceFund insurance
     ) external returns (uint256 repaid, uint256 seized) {
-        Market.Ledger memory ledger = self.accrue(units);
+        Market.Ledger memory ledger = self.accrued(units);
         LiquidationReport memory report;
         report.borrowIndex = ledger.borrowIndex;
         report.brakeLevel = self.level();
@@ -51,16 +52,19 @@ library Liquidation {
 
         // More than the whole debt is not needed; the bound also keeps the conversions from overflowing.
         uint256 maxRepay = Math.min(request.maxRepay, type(uint128).max);
-        int24 topTick = self.book.top;
+        int24 top = self.book.top;
         Sweep memory s;
         s.sell = !request.seizeOnly;
         s.seize = fresh;
         s.budget = Market.bookDown(Market.debtUnitsDown(maxRepay, units), ledger.borrowIndex);
-        s.terms = termsOf(self, units, price, ledger.borrowIndex);
-        if (ledger.debt != 0) _sweep(self, units, s, request, report);
+        Sale.Terms memory t = termsOf(self, units, price, ledger.borrowIndex);
+        if (ledger.debt != 0) _sweep(self, t, s, request, report, top);
 
         repaid = Market.debtTokensUp(Market.unitsUp(s.repaid, ledger.borrowIndex), units);
         uint256 sold = s.seized;
+        ledger.debt = (uint256(ledger.debt) - s.repaid - s.closedDebt).toUint104();
+        ledger.cash = (uint256(ledger.cash) + repaid).toUint112();
+        self.ledger = ledger;
         if (request.buyPot && fresh && self.book.potDebt != 0) {
             (uint256 paid, uint256 bought) = _sellPot(
                 self,
@@ -70,15 +74,15 @@ library Liquidation {
                 insurance,
                 report
             );
+            self.ledger.cash = (uint256(self.ledger.cash) + paid).toUint112();
             repaid += paid;
             sold += bought;
         }
-        require(
-            report.ticks != 0 || report.potDebtSold != 0,
-            IVault.NothingToLiquidate(topTick, s.terms.triggerTick, request.maxRepay, self.book.potDebt)
-        );
+        // Not `require`, which would read and compute first what only the error says.
+        if (report.ticks == 0 && report.potDebtSold == 0) {
+            revert IVault.NothingToLiquidate(top, t.triggerTick(), request.maxRepay, self.book.potDebt);
+        }
         seized = Market.collateralTokensDown(sold, units);
-        self.ledger.cash = (uint256(self.ledger.cash) + repaid).toUint112();
         report.repaid = repaid;
         report.seized = seized;
         _emit(price, request, report);
@@ -97,12 +101,13 @@ library Liquidation {
         report.brakeLevel = self.level();
         Sweep memory s;
         s.seize = true;
-        s.terms = termsOf(self, units, price, report.borrowIndex);
         LiquidationRequest memory request;
         request.caller = msg.sender;
         request.fromTick = type(int24).max;
         request.maxTicks = maxTicks;
-        _sweep(self, units, s, request, report);
+        Sale.Terms memory t = termsOf(self, units, price, report.borrowIndex);
+        _sweep(self, t, s, request, report, self.book.top);
+        self.ledger.debt = (uint256(self.ledger.debt) - s.closedDebt).toUint104();
         _emit(price, request, report);
     }
 
@@ -129,50 +134,64 @@ library Liquidation {
 
     // ------------------------------------------------------------------ the sweep
 
+    /// @dev The book's total debt is the caller's to lower. @param top the book's bound.
     function _sweep(
         Market.State storage self,
-        Market.Units memory units,
+        Sale.Terms memory t,
         Sweep memory s,
         LiquidationRequest memory request,
-        LiquidationReport memory report
+        LiquidationReport memory report,
+        int24 top
     ) private {
         TickBook.State storage book = self.book;
-        int24 top = book.top;
-        int24 floor = s.terms.triggerTick;
+        int24 target = t.targetTick; // nothing at or below it is liquidatable
         int24 tick = request.fromTick < top ? request.fromTick : top;
-        int24 bound = type(int24).min; // the highest tick that this sweep leaves populated above where it ends
-        report.fromTick = tick;
-        report.landTick = s.terms.targetTick;
-        bool partial_;
-        while ((tick = book.nextPopulated(tick, floor)) >= floor) {
-            if (request.maxTicks != 0 && report.ticks == request.maxTicks) break;
-            uint256 ratio = Grid.ratioOf(tick, units.spacing);
-            uint32 id = book.liveNodeAt(tick);
-            TickBook.Node memory node = book.node[id];
-            Sale.Step memory step = Sale.decide(s.terms, tick, ratio, node.debt, s.budget, s.sell, s.seize);
-            if (step.action == Sale.Action.Stop) break;
-            if (step.action == Sale.Action.Seize) {
-                _seize(self, s, report, tick, ratio, id, node);
-            } else if (step.action == Sale.Action.Sell) {
-                partial_ = step.land != s.terms.targetTick;
-                if (partial_) (report.partialTick, report.partialLandTick) = (tick, step.land);
-                _sell(book, s, report, tick, step.land, id, node, step.move);
-            } else if (bound < tick) {
-                bound = tick; // left where it is: it blocks nothing below
+        int24 bound = target; // the highest tick that this sweep leaves populated
+        (report.fromTick, report.landTick) = (tick, target);
+        uint256 ticks;
+        uint256 maxTicks = request.maxTicks == 0 ? type(uint256).max : request.maxTicks;
+        Sale.Step memory step;
+        TickBook.Walk memory walk = book.walkFrom(tick);
+        while (true) {
+            tick = book.next(walk, target);
+            if (tick == target || ticks == maxTicks) break;
+            uint256 ratio = Grid.ratioOf(tick, t.spacing);
+            if (ratio < t.triggerRatio) break;
+            (uint32 id, uint256 node) = book.nodeAt(walk, tick);
+            Sale.Action action = step.decide(t, tick, ratio, TickBook.debtIn(node), s.budget, s.sell, s.seize);
+            if (action == Sale.Action.Stop) break;
+            if (action == Sale.Action.Skip) {
+                if (bound < tick) bound = tick; // left where it is: it blocks nothing below
+                continue;
             }
-            tick--;
-            if (partial_) break;
+            walk.vacate(tick);
+            report.lowestTick = tick;
+            unchecked {
+                ticks++;
+            }
+            if (action == Sale.Action.Seize) {
+                _seize(book, s, report, ratio, id, TickBook.debtIn(node));
+                continue;
+            }
+            _count(s, step, TickBook.debtIn(node));
+            (id, node) = book.shrink(id, node, step.debt, step.num, step.den);
+            if (step.land != target) {
+                // The budget ends here.
+                (report.partialTick, report.partialLandTick) = (tick, step.land);
+                book.finish(walk);
+                book.settleAt(id, node, step.land);
+                tick--;
+                break;
+            }
+            if (s.carrierId == 0) (s.carrierId, s.carrier) = (id, node);
+            else (s.carrierId, s.carrier) = book.merge(s.carrierId, s.carrier, id, node);
         }
-        if (s.carrierId != 0) book.settleAt(s.carrierId, s.carrier, s.terms.targetTick);
+        book.finish(walk);
+        if (s.carrierId != 0) book.settleAt(s.carrierId, s.carrier, target);
+        report.ticks = uint32(ticks);
         // Lower the bound only if nothing above `fromTick` was left out.
-        if (request.fromTick >= top) {
-            if (tick < floor) tick = floor - 1;
-            if (bound < tick) bound = tick;
-            if (partial_ && bound < report.partialLandTick) bound = report.partialLandTick;
-            if (s.carrierId != 0 && bound < s.terms.targetTick) bound = s.terms.targetTick;
-            if (bound < top) book.top = bound;
-        }
-        self.ledger.debt = (uint256(self.ledger.debt) - s.repaid - s.closedDebt).toUint104();
+        if (bound < tick) bound = tick;
+        if (request.fromTick >= top && bound < top) book.top = bound;
         if (s.closedDebt != 0) {
             book.potDebt = (book.potDebt + report.potDebt).toUint128();
             book.seizedAt = uint32(
@@ -182,50 +201,30 @@ library Liquidation {
         }
     }
 
-    /// @dev Moves one tick's node down: whole ticks into the carrier, a partial one to where the budget brings it.
-    function _sell(
-        TickBook.State storage book,
-        Sweep memory s,
-        LiquidationReport memory report,
-        int24 tick,
-        int24 land,
-        uint32 id,
-        TickBook.Node memory node,
-        Sale.Move memory m
-    ) private {
-        s.budget -= node.debt - m.debt;
-        s.repaid += node.debt - m.debt;
-        s.seized += m.seized;
-        report.ticks++;
-        report.lowestTick = tick;
-        book.vacate(tick);
-        (id, node) = book.shrink(id, node, m.debt, m.num, m.den);
-        if (land != s.terms.targetTick) {
-            book.settleAt(id, node, land);
-        } else if (s.carrierId == 0) {
-            (s.carrierId, s.carrier) = (id, node);
-        } else {
-            (s.carrierId, s.carrier) = book.merge(s.carrierId, s.carrier, id, node);
+    /// @dev Counts the sale of one tick.
+    function _count(Sweep memory s, Sale.Step memory step, uint256 debt) private pure {
+        // No overflow: a tick repays at most its debt and the budget; debt and collateral of a book are bounded.
+        unchecked {
+            uint256 repaid = debt - step.debt;
+            s.budget -= repaid;
+            s.repaid += repaid;
+            s.seized += step.seized;
         }
     }
 
     /// @dev Moves one tick's debt and collateral to the pot. Its positions keep their surplus.
     function _seize(
-        Market.State storage self,
+        TickBook.State storage book,
         Sweep memory s,
         LiquidationReport memory report,
-        int24 tick,
         uint256 ratio,
         uint32 id,
-        TickBook.Node memory node
+        uint256 debt
     ) private {
-        report.ticks++;
-        report.lowestTick = tick;
-        report.potDebt += Market.unitsDown(node.debt, report.borrowIndex);
-        report.potCollateral += TickBook.behindDown(node.debt, ratio);
-        s.closedDebt += node.debt;
-        self.book.vacate(tick);
-        self.book.close(id);
+        report.potDebt += Market.unitsDown(debt, report.borrowIndex);
+        report.potCollateral += TickBook.behindDown(debt, ratio);
+        s.closedDebt += debt;
+        book.close(id);
     }
 
     // ------------------------------------------------------------------ the pot

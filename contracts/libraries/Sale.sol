@@ -4,39 +4,39 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {Grid} from "./Grid.sol";
-import {Market} from "./Market.sol";
-import {TickBook} from "./TickBook.sol";
 
 /// @title Sale
 /// @notice The arithmetic of a liquidation, pure: at what price a tick's collateral is sold, and what moving it from one
 /// tick to a lower one repays and seizes. With w the sale price and g(R) = w/R − 1, a tick that moves from R_k to R_j
 /// keeps the fraction g(R_k)/g(R_j) of its debt: C·w − D is conserved, and the debt falls to nothing as R_k nears w.
+///
+/// BOUNDS. A sweep computes this once a tick, so most of it is unchecked. With debt < 2¹⁰⁴ and, in book debt per
+/// collateral unit as Q128.128, 2³² ≤ price < 2²³² (PriceMath, Market) and 2⁶⁴ ≤ R < 2¹⁹² (Grid): shifted prices are
+/// below 2¹²⁷; LTVs below 2²²⁰; a gain g(R), where R is at least a basis point of the price, below 2¹⁴². No divisor is
+/// zero where the division does not check it: a price, such an R even when it is shifted, or more than 1.
 library Sale {
+    using FixedPointMathLib for uint256;
+
     uint256 internal constant WAD = 1e18;
     uint256 internal constant BPS = 10_000;
 
-    /// @dev Prices in book debt per collateral unit, shifted right by `shift` so that `high` < 2¹²⁷: then every product
-    /// below fits 256 bits. Ratios are shifted by the same.
+    /// @dev What one sweep has in common. The ratios are Q128.128; prices in book debt per collateral unit, shifted right
+    /// by `shift` so that `high` < 2¹²⁷: then every product below fits 256 bits. Ratios are shifted by the same.
     struct Terms {
-        uint256 price; //                high, unshifted
+        uint256 price; //          high, unshifted
+        uint256 triggerRatio; //   a tick of this ratio or a higher one is liquidatable,
+        uint256 insolventRatio; // and from here on insolvent: Market.isInsolvent
+        uint256 targetRatio;
+        int24 targetTick; //       largest tick at or below the target
+        int24 spacing;
         uint256 high;
         uint256 low;
         uint256 shift;
-        uint256 bonusMin; //             basis points, as the following
+        uint256 threshold; //      of liquidation; LTV and bonuses are 10⁻¹⁸
+        uint256 bonusMin;
         uint256 bonusMax;
-        uint256 slope;
-        uint256 liquidationThreshold;
-        int24 triggerTick; //            smallest tick at or above the liquidation threshold
-        int24 targetTick; //             largest tick at or below the target
-        uint256 targetRatio; //          Q128.128
-        int24 spacing;
-    }
-
-    struct Move {
-        uint256 debt; //   left, book debt
-        uint256 seized; // collateral units
-        uint256 num; //    the node's index becomes index × num / den
-        uint256 den;
+        uint256 bonusGap; //       with it a keeper who trusts the lower price still earns bonusMin
+        uint256 slope; //          basis points of bonus per 10,000 basis points of LTV
     }
 
     /// @dev Skip: the tick stays and blocks nothing below it. Stop: the sweep ends above the tick.
@@ -47,13 +47,17 @@ library Sale {
         Sell
     }
 
+    /// @dev The sale of one tick.
     struct Step {
-        Action action;
-        int24 land; // where a sale brings the tick: the target, or above it as far as the budget reaches
-        Move move;
+        int24 land; //     where it brings the tick: the target, or above it as far as the budget reaches
+        uint256 debt; //   left, book debt
+        uint256 seized; // collateral units
+        uint256 num; //    the node's index becomes index × num / den
+        uint256 den;
     }
 
-    /// @param high @param low Q128.128 book debt per collateral unit.
+    /// @param high @param low Q128.128 book debt per collateral unit. @param liquidationThreshold basis points, as the
+    /// following.
     function terms(
         uint256 high,
         uint256 low,
@@ -65,18 +69,25 @@ library Sale {
         int24 spacing
     ) internal pure returns (Terms memory t) {
         t.price = high;
+        t.triggerRatio = Math.ceilDiv(high * liquidationThreshold, BPS);
+        t.insolventRatio = Math.ceilDiv(high * BPS, BPS + bonusMin);
+        t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
+        t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+        t.spacing = spacing;
         uint256 bits = FixedPointMathLib.log2(high);
         t.shift = bits > 126 ? bits - 126 : 0;
         t.high = high >> t.shift;
         t.low = low >> t.shift;
-        t.bonusMin = bonusMin;
-        t.bonusMax = bonusMax;
+        t.threshold = (liquidationThreshold * WAD) / BPS;
+        t.bonusMin = (bonusMin * WAD) / BPS;
+        t.bonusMax = (bonusMax * WAD) / BPS;
+        t.bonusGap = (t.high * (WAD + t.bonusMin)) / t.low - WAD;
         t.slope = slope;
-        t.liquidationThreshold = liquidationThreshold;
-        t.spacing = spacing;
-        t.triggerTick = triggerTick(high, liquidationThreshold, spacing);
-        t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
-        t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+    }
+
+    /// @notice The smallest liquidatable tick. A sweep does not need it: it compares ratios.
+    function triggerTick(Terms memory t) internal pure returns (int24) {
+        return Grid.ceilTick(t.triggerRatio, t.spacing);
     }
 
     /// @notice The smallest tick at or above the liquidation threshold at `price` (book debt, Q128.128).
@@ -85,24 +96,26 @@ library Sale {
     }
 
     /// @notice The price w at which a tick of ratio `ratio` (shifted) is sold, shifted like the terms.
-    /// @dev The bonus grows with the shortfall, and with the gap between the sources so that a keeper who trusts the
-    /// lower price still earns bonusMin; above bonusMin it never takes more than nine tenths of the equity.
+    /// @dev The bonus grows with the shortfall, and with the gap between the sources; above bonusMin it never takes more
+    /// than nine tenths of the equity.
     function salePrice(Terms memory t, uint256 ratio) internal pure returns (uint256) {
-        uint256 least = (t.bonusMin * WAD) / BPS;
-        uint256 ltv = (ratio * WAD) / t.high;
-        uint256 threshold = (t.liquidationThreshold * WAD) / BPS;
-        uint256 bonus = least + (Math.saturatingSub(ltv, threshold) * t.slope) / BPS;
-        bonus = Math.min(bonus, (t.bonusMax * WAD) / BPS);
-        uint256 gap = (t.high * (WAD + least)) / t.low - WAD;
-        bonus = Math.max(bonus, gap);
-        uint256 cap = t.high > ratio ? ((t.high - ratio) * 9 * WAD) / (ratio * 10) : 0;
-        if (bonus > cap) bonus = Math.max(cap, least);
-        return (t.high * WAD) / (WAD + bonus);
+        unchecked {
+            (uint256 high, uint256 least, uint256 bonus) = (t.high, t.bonusMin, t.bonusMin);
+            uint256 ltv = (ratio * WAD).rawDiv(high);
+            if (ltv > t.threshold) bonus += ((ltv - t.threshold) * t.slope) / BPS;
+            if (bonus > t.bonusMax) bonus = t.bonusMax;
+            if (bonus < t.bonusGap) bonus = t.bonusGap;
+            uint256 cap = (high.zeroFloorSub(ratio) * (9 * WAD)).rawDiv(ratio * 10);
+            if (bonus > cap) bonus = cap.max(least);
+            return (high * WAD).rawDiv(WAD + bonus);
+        }
     }
 
-    /// @notice What a sweep does with a populated tick of ratio `ratio` (Q128.128) and `debt`, with `budget` left (both
-    /// book debt): an insolvent tick can only be seized, any other only be sold, in part if the budget is short.
+    /// @notice What a sweep does with a populated, liquidatable tick of ratio `ratio` (Q128.128) and `debt`, with `budget`
+    /// left (both book debt): an insolvent tick can only be seized, any other only be sold, in part if the budget is short.
+    /// @param step is written if it is a sale: a sweep has one for all its ticks.
     function decide(
+        Step memory step,
         Terms memory t,
         int24 tick,
         uint256 ratio,
@@ -110,48 +123,50 @@ library Sale {
         uint256 budget,
         bool sell,
         bool seize
-    ) internal pure returns (Step memory step) {
-        if (Market.isInsolvent(ratio, t.price, t.bonusMin)) {
-            step.action = seize ? Action.Seize : Action.Skip;
-            return step;
-        }
-        step.action = sell ? Action.Sell : Action.Stop;
-        if (!sell) return step;
-        uint256 w = salePrice(t, ratio >> t.shift);
-        step.land = t.targetTick;
-        step.move = move(t, debt, ratio, t.targetRatio, w);
-        if (debt - step.move.debt > budget) {
-            (step.land, step.move) = landing(t, debt, tick, ratio, w, budget);
-            if (step.land == tick) step.action = Action.Stop;
+    ) internal pure returns (Action action) {
+        if (ratio >= t.insolventRatio) {
+            action = seize ? Action.Seize : Action.Skip;
+        } else if (!sell) {
+            action = Action.Stop;
+        } else {
+            action = Action.Sell;
+            uint256 w = salePrice(t, ratio >> t.shift);
+            step.land = t.targetTick;
+            (step.debt, step.seized, step.num, step.den) = move(t, debt, ratio, t.targetRatio, w);
+            if (debt.rawSub(step.debt) > budget) {
+                (step.land, step.debt, step.seized, step.num, step.den) = landing(t, debt, tick, ratio, w, budget);
+                if (step.land == tick) action = Action.Stop;
+            }
         }
     }
 
-    /// @notice g(R) = w/R − 1, Q128; `ratio` and `w` shifted, ratio < w < 2¹²⁷.
+    /// @notice g(R) = w/R − 1, Q128; `ratio` and `w` shifted.
     function gain(uint256 w, uint256 ratio) internal pure returns (uint256) {
         // Saturating: the shift may cut a tick that is just solvent to the same number as w, or one above it.
-        return (Math.saturatingSub(w, ratio) << 128) / ratio;
+        return (w.zeroFloorSub(ratio) << 128).rawDiv(ratio);
     }
 
     /// @notice Moves `debt` from ratio `from` to `to` (both Q128.128, to < from) at the sale price `w` (shifted).
+    /// @return left book debt. @return seized collateral units. @return num @return den the node's index becomes
+    /// index × num / den.
     function move(
         Terms memory t,
         uint256 debt,
         uint256 from,
         uint256 to,
         uint256 w
-    ) internal pure returns (Move memory m) {
-        m.num = gain(w, from >> t.shift);
-        m.den = gain(w, to >> t.shift);
-        m.debt = Math.ceilDiv(debt * m.num, m.den);
-        uint256 before = TickBook.behindDown(debt, from);
-        uint256 behind = TickBook.behindUp(m.debt, to);
-        if (behind <= before) {
-            m.seized = before - behind;
-        } else {
+    ) internal pure returns (uint256 left, uint256 seized, uint256 num, uint256 den) {
+        unchecked {
+            num = gain(w, from >> t.shift);
+            den = gain(w, to >> t.shift);
+            left = (debt * num).divUp(den);
+            uint256 before = (debt << 128).rawDiv(from);
+            uint256 behind = ((left << 128) + to - 1).rawDiv(to);
+            if (behind <= before) return (left, before - behind, num, den);
             // Dust: rounding would need more collateral than there is. Keep the collateral and lower the debt to it; the
             // index by what the debt became, not by the ratios: it must fall as far as the debt, which is rounded down.
-            m.debt = (debt * (to >> t.shift)) / (t.shift == 0 ? from : (from >> t.shift) + 1);
-            (m.num, m.den) = (m.debt, debt);
+            left = (debt * (to >> t.shift)) / (t.shift == 0 ? from : (from >> t.shift) + 1);
+            return (left, 0, left, debt);
         }
     }
 
@@ -164,8 +179,8 @@ library Sale {
         uint256 from,
         uint256 w,
         uint256 budget
-    ) internal pure returns (int24 land, Move memory m) {
-        if (budget == 0) return (tick, m);
+    ) internal pure returns (int24 land, uint256 left, uint256 seized, uint256 num, uint256 den) {
+        if (budget == 0) return (tick, 0, 0, 0, 0);
         // debt − repaid = debt · g(from)/g(to) ≥ debt − budget  ⇔  to ≥ w / (1 + g(from)·debt/(debt − budget))
         uint256 g = Math.mulDiv(gain(w, from >> t.shift), debt, debt - budget);
         uint256 least = Math.mulDiv(w, 1 << 128, (1 << 128) + g) << t.shift;
@@ -173,9 +188,9 @@ library Sale {
         if (land <= t.targetTick) land = t.targetTick + 1;
         // The bound is a real number's; the move rounds. At most a step or two.
         for (; land < tick; land++) {
-            m = move(t, debt, from, Grid.ratioOf(land, t.spacing), w);
-            if (debt - m.debt <= budget) return (land, m);
+            (left, seized, num, den) = move(t, debt, from, Grid.ratioOf(land, t.spacing), w);
+            if (debt - left <= budget) return (land, left, seized, num, den);
         }
-        return (tick, m);
+        return (tick, 0, 0, 0, 0);
     }
 }

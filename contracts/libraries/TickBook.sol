@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {BitMath} from "@uniswap/v4-core/src/libraries/BitMath.sol";
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {Grid} from "./Grid.sol";
 
 /// @title TickBook
@@ -22,6 +22,7 @@ import {Grid} from "./Grid.sol";
 /// put in, down when it is taken out, so what the market holds never falls below what the book promises.
 library TickBook {
     using SafeCast for uint256;
+    using FixedPointMathLib for uint256;
 
     enum Kind {
         None,
@@ -80,9 +81,26 @@ library TickBook {
         Position position;
     }
 
+    /// @dev A walk down the populated ticks: every word is read once, and what it vacates of a word is written at once.
+    struct Walk {
+        int256 word; //     of the bitmap
+        uint256 bits; //    as they are stored
+        uint256 left; //    those of them that are still to be visited
+        uint256 vacated; // those of them that are gone, but not yet from storage
+        int256 group; //    word of liveNode
+        uint256 ids;
+    }
+
     uint256 internal constant INDEX_ONE = 2 ** 79;
     /// @dev A node whose index falls below is rebased, so that shares fit 128 bits: 104 + 79 − 63 = 120.
     uint256 internal constant INDEX_MIN = 2 ** 63;
+
+    // Where `Node` has its fields.
+    uint256 private constant RANK_AT = 8;
+    uint256 private constant TICK_AT = 16;
+    uint256 private constant INDEX_AT = 72;
+    uint256 private constant DEBT_AT = 152;
+    uint256 private constant DEBT_AND_COUNT = (uint256(type(uint104).max) << 152) | (uint256(type(uint32).max) << 40);
 
     /// @notice More collateral was asked for than the position has; collateral units.
     error InsufficientCollateral(uint256 requested, uint256 available);
@@ -106,7 +124,7 @@ library TickBook {
         uint256 shares = position.shares;
         node = self.node[id];
         while (node.kind == Kind.Linked) {
-            Link storage link = _link(self, id);
+            Link storage link = _linkOf(self, id);
             shares = acrossLink(shares, link.from, link.to);
             id = link.parent;
             node = self.node[id];
@@ -149,7 +167,14 @@ library TickBook {
     function highestIn(uint256 word, int24 from) internal pure returns (bool found, int24 tick) {
         uint256 bits = word << (255 - uint8(uint24(from)));
         if (bits == 0) return (false, ((from >> 8) << 8) - 1);
-        return (true, from - int24(uint24(255 - BitMath.mostSignificantBit(bits))));
+        return (true, from - int24(uint24(255 - highestBit(bits))));
+    }
+
+    /// @notice The index of the highest bit of a word that is not 0.
+    function highestBit(uint256 word) internal pure returns (uint256 bit) {
+        assembly ("memory-safe") {
+            bit := sub(255, clz(word))
+        }
     }
 
     function isPopulated(State storage self, int24 tick) internal view returns (bool) {
@@ -295,65 +320,146 @@ library TickBook {
         ratio = Grid.ratioOf(tick, spacing);
     }
 
-    // ------------------------------------------------------------------ whole nodes (liquidation)
+    // ------------------------------------------------------------------ a walk down (liquidation)
 
-    /// @notice Moves a node to `index × num / den` (rounded down) with `debt`; rebases it if the index gets too small.
-    /// The tick's bit and id are the caller's.
+    /// @notice A walk down the populated ticks from `from` on.
+    function walkFrom(State storage self, int24 from) internal view returns (Walk memory walk) {
+        walk.word = from >> 8;
+        walk.bits = self.bitmap[int24(walk.word)];
+        uint256 above = 255 - uint8(uint24(from));
+        walk.left = (walk.bits << above) >> above;
+        walk.group = type(int24).min; // no tick's
+    }
+
+    /// @notice The next populated tick above `floor`; `floor` if there is none.
+    function next(State storage self, Walk memory walk, int24 floor) internal returns (int24 tick) {
+        // No overflow: a tick has 24 bits.
+        unchecked {
+            while (walk.left == 0 && walk.word > floor >> 8) {
+                finish(self, walk);
+                walk.word--;
+                walk.left = walk.bits = self.bitmap[int24(walk.word)];
+            }
+            tick = floor;
+            if (walk.left != 0) {
+                uint256 bit = highestBit(walk.left);
+                walk.left ^= 1 << bit;
+                int256 found = (walk.word << 8) + int256(bit);
+                if (found > floor) tick = int24(found);
+            }
+        }
+    }
+
+    /// @notice The node of the tick where the walk is.
+    function nodeAt(
+        State storage self,
+        Walk memory walk,
+        int24 tick
+    ) internal view returns (uint32 id, uint256 node) {
+        int256 group = tick >> 3;
+        if (walk.group != group) {
+            walk.group = group;
+            walk.ids = self.liveNode[int24(group)];
+        }
+        id = idIn(walk.ids, tick);
+        node = load(self, id);
+    }
+
+    /// @notice Takes away the bit of the tick where the walk is; its node is the caller's to move or to close.
+    function vacate(Walk memory walk, int24 tick) internal pure {
+        walk.vacated |= 1 << uint8(uint24(tick));
+    }
+
+    /// @notice Writes what the walk has vacated; due before anything else writes the bitmap.
+    function finish(State storage self, Walk memory walk) internal {
+        if (walk.vacated != 0) {
+            walk.bits ^= walk.vacated;
+            walk.vacated = 0;
+            self.bitmap[int24(walk.word)] = walk.bits;
+        }
+    }
+
+    // ------------------------------------------------------------------ whole nodes (liquidation)
+    //
+    // A sweep keeps a node as the word that its slot holds, laid out as `Node` says: a struct in memory would cost more
+    // than all the arithmetic.
+
+    function load(State storage self, uint32 id) internal view returns (uint256 node) {
+        Node storage slot = self.node[id];
+        assembly ("memory-safe") {
+            node := sload(slot.slot)
+        }
+    }
+
+    function store(State storage self, uint32 id, uint256 node) internal {
+        Node storage slot = self.node[id];
+        assembly ("memory-safe") {
+            sstore(slot.slot, node)
+        }
+    }
+
+    function debtIn(uint256 node) internal pure returns (uint256) {
+        return node >> DEBT_AT;
+    }
+
+    /// @notice Moves a node to `index × num / den` (rounded down) with `debt`, which is never more than before; rebases it
+    /// if the index gets too small. The tick's bit and id are the caller's.
     function shrink(
         State storage self,
         uint32 id,
-        Node memory node,
+        uint256 node,
         uint256 debt,
         uint256 num,
         uint256 den
-    ) internal returns (uint32, Node memory) {
-        node.debt = uint104(debt); // never more than before
-        node.index = uint80((uint256(node.index) * num) / den);
-        if (node.index >= INDEX_MIN) return (id, node);
-        uint32 parent = ++self.nodes;
-        _setLink(self, id, parent, node.index, uint80(INDEX_ONE));
-        node.index = uint80(INDEX_ONE);
-        if (node.rank != type(uint8).max) node.rank += 1;
-        return (parent, node);
+    ) internal returns (uint32, uint256) {
+        // No overflow: num < 2¹⁴² (Sale); den is not 0, or there would be no `debt`.
+        unchecked {
+            uint256 index = (uint256(uint80(node >> INDEX_AT)) * num).rawDiv(den);
+            node = uint72(node) | (index << INDEX_AT) | (debt << DEBT_AT);
+            if (index < INDEX_MIN) {
+                // It merges into a new node, empty and of the same rank.
+                (id, node) = merge(self, ++self.nodes, uint40(node) | (INDEX_ONE << INDEX_AT), id, node);
+            }
+        }
+        return (id, node);
     }
 
-    /// @notice Merges two live nodes (in memory) of one tick: the one of lower rank becomes a link in storage.
+    /// @notice Merges two live nodes of one tick: the one of lower rank becomes a link in storage, `b` if they are equal.
     function merge(
         State storage self,
         uint32 idA,
-        Node memory a,
+        uint256 a,
         uint32 idB,
-        Node memory b
-    ) internal returns (uint32, Node memory) {
-        if (a.rank < b.rank) (idA, a, idB, b) = (idB, b, idA, a);
-        else if (a.rank == b.rank && a.rank != type(uint8).max) a.rank += 1;
-        _setLink(self, idB, idA, b.index, a.index);
-        a.debt += b.debt;
-        a.count += b.count;
-        return (idA, a);
-    }
-
-    /// @notice Puts a node that is in memory at `tick`: alone, or merged with the one that is there.
-    function settleAt(State storage self, uint32 id, Node memory node, int24 tick) internal {
-        if (isPopulated(self, tick)) {
-            uint32 there = liveNodeAt(self, tick);
-            (id, node) = merge(self, id, node, there, self.node[there]);
-            _setLiveNode(self, id, tick);
-        } else {
-            _populate(self, id, tick);
+        uint256 b
+    ) internal returns (uint32, uint256) {
+        unchecked {
+            uint256 rankA = uint8(a >> RANK_AT);
+            uint256 rankB = uint8(b >> RANK_AT);
+            if (rankA < rankB) (idA, a, idB, b) = (idB, b, idA, a);
+            else if (rankA == rankB && rankA != type(uint8).max) a += 1 << RANK_AT;
+            uint256 from = uint80(b >> INDEX_AT);
+            uint256 to = uint80(a >> INDEX_AT);
+            store(self, idB, uint256(Kind.Linked) | (uint256(idA) << 8) | (from << 40) | (to << 120));
+            // Neither carries: the sum of debts is at most the book's, and there are never 2³² positions.
+            return (idA, a + (b & DEBT_AND_COUNT));
         }
-        node.tick = tick;
-        self.node[id] = node;
     }
 
-    /// @notice Takes a populated tick's bit away; its node is the caller's to move or to close.
-    function vacate(State storage self, int24 tick) internal {
-        _flipBit(self, tick);
+    /// @notice Puts a node at `tick`, below where it was: alone, or merged with the one that is there.
+    function settleAt(State storage self, uint32 id, uint256 node, int24 tick) internal {
+        uint256 bits = self.bitmap[tick >> 8];
+        uint256 bit = 1 << uint8(uint24(tick));
+        uint32 there = liveNodeAt(self, tick);
+        if (bits & bit == 0) self.bitmap[tick >> 8] = bits | bit;
+        else (id, node) = merge(self, there, load(self, there), id, node); // of equals the one that is there stays
+        if (id != there) _setLiveNode(self, id, tick);
+        node = (node & ~(uint256(type(uint24).max) << TICK_AT)) | (uint256(uint24(tick)) << TICK_AT);
+        store(self, id, node);
     }
 
     /// @notice Closes a node: its positions have no debt and no margin any more, only their surplus.
     function close(State storage self, uint32 id) internal {
-        self.node[id] = Node({kind: Kind.Closed, rank: 0, tick: 0, count: 0, index: 0, debt: 0});
+        store(self, id, uint256(Kind.Closed));
     }
 
     // ------------------------------------------------------------------ storage
@@ -379,16 +485,8 @@ library TickBook {
         return uint256(uint24(tick) & 7) << 5;
     }
 
-    function _setLink(State storage self, uint32 id, uint32 parent, uint80 from, uint80 to) private {
-        Link storage link = _link(self, id);
-        link.kind = Kind.Linked;
-        link.parent = parent;
-        link.from = from;
-        link.to = to;
-    }
-
     /// @dev A linked node's slot, read with the fields that it has then.
-    function _link(State storage self, uint32 id) private view returns (Link storage link) {
+    function _linkOf(State storage self, uint32 id) private view returns (Link storage link) {
         Node storage node = self.node[id];
         assembly ("memory-safe") {
             link.slot := node.slot

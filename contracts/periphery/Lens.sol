@@ -20,12 +20,15 @@ import {TickBook} from "../libraries/TickBook.sol";
 contract Lens is ILens {
     using Math for uint256;
     using MarketReader for MarketReader.Reading;
+    using Sale for Sale.Step;
+    using Sale for Sale.Terms;
 
     /// @dev A market with its price; `terms` are empty on a Dead price.
     struct Scene {
         MarketReader.Reading reading;
         Price price;
         Sale.Terms terms;
+        int24 triggerTick;
     }
 
     /// @inheritdoc ILens
@@ -65,7 +68,7 @@ contract Lens is ILens {
         (m.triggerTick, m.targetTick) =
             s.price.state == PriceState.Dead
                 ? (type(int24).max, type(int24).min)
-                : (s.terms.triggerTick, s.terms.targetTick);
+                : (s.triggerTick, s.terms.targetTick);
     }
 
     /// @inheritdoc ILens
@@ -195,6 +198,7 @@ contract Lens is ILens {
             liquidations.slope,
             s.reading.units.spacing
         );
+        s.triggerTick = s.terms.triggerTick();
     }
 
     /// @dev What the market says of itself.
@@ -251,8 +255,8 @@ contract Lens is ILens {
         p.collateralRatio = s.terms.price.mulDiv(Market.WAD, ratio);
         // Rounded up and one less, so that a tick exactly at the threshold, which is liquidatable, shows less than 1.
         p.health = s.terms.price.mulDiv(threshold * Market.WAD, Market.BPS * ratio, Math.Rounding.Ceil) - 1;
-        p.liquidatable = p.tick >= s.terms.triggerTick;
-        p.insolvent = Market.isInsolvent(ratio, s.terms.price, s.terms.bonusMin);
+        p.liquidatable = p.tick >= s.triggerTick;
+        p.insolvent = ratio >= s.terms.insolventRatio;
     }
 
     function _tick(Scene memory s, int24 tick) private view returns (TickView memory v) {
@@ -273,8 +277,8 @@ contract Lens is ILens {
         );
         if (s.price.state == PriceState.Dead) return v;
         v.ltvHigh = v.ratio.mulDiv(Market.WAD, s.terms.price, Math.Rounding.Ceil);
-        v.liquidatable = tick >= s.terms.triggerTick;
-        v.insolvent = Market.isInsolvent(v.ratio, s.terms.price, s.terms.bonusMin);
+        v.liquidatable = tick >= s.triggerTick;
+        v.insolvent = v.ratio >= s.terms.insolventRatio;
         v.salePrice = Market.wholePrice(
             Sale.salePrice(s.terms, v.ratio >> s.terms.shift) << s.terms.shift,
             r.ledger.borrowIndex,
@@ -297,32 +301,33 @@ contract Lens is ILens {
         uint256 budget = Market.bookDown(Market.debtUnitsDown(maxRepay, r.units), index);
         uint256 repaid;
         bool fresh = s.price.state == PriceState.Fresh;
-        int24 floor = s.terms.triggerTick;
+        int24 floor = s.triggerTick;
         int24 tick = fromTick < r.top ? fromTick : r.top;
         (v.fromTick, v.landTick) = (tick, s.terms.targetTick);
+        Sale.Step memory step;
         while ((tick = r.nextPopulated(tick, floor)) >= floor) {
             if (maxTicks != 0 && v.ticks == maxTicks) break;
             uint256 ratio = Grid.ratioOf(tick, r.units.spacing);
             (, TickBook.Node memory node) = r.nodeAt(tick);
-            Sale.Step memory step = Sale.decide(s.terms, tick, ratio, node.debt, budget, true, fresh);
-            if (step.action == Sale.Action.Stop) {
+            Sale.Action action = step.decide(s.terms, tick, ratio, node.debt, budget, true, fresh);
+            if (action == Sale.Action.Stop) {
                 v.verdict = Verdict.BudgetTooSmall;
                 break;
             }
-            if (step.action == Sale.Action.Skip) {
+            if (action == Sale.Action.Skip) {
                 v.verdict = Verdict.NotFresh;
             } else {
                 v.ticks++;
                 v.lowestTick = tick;
             }
-            if (step.action == Sale.Action.Seize) {
+            if (action == Sale.Action.Seize) {
                 v.ticksSeized++;
                 v.seizedPotDebt += Market.unitsDown(node.debt, index);
                 v.seizedPotCollateral += TickBook.behindDown(node.debt, ratio);
-            } else if (step.action == Sale.Action.Sell) {
-                budget -= node.debt - step.move.debt;
-                repaid += node.debt - step.move.debt;
-                sold += step.move.seized;
+            } else if (action == Sale.Action.Sell) {
+                budget -= node.debt - step.debt;
+                repaid += node.debt - step.debt;
+                sold += step.seized;
                 if (step.land != s.terms.targetTick) {
                     (v.partialTick, v.partialLandTick) = (tick, step.land);
                     break;

@@ -251,7 +251,7 @@ contract BookHandler is Test {
         r.maxRepay = type(uint256).max;
         r.fromTick = type(int24).max;
         _liquidate(p, r);
-        int24 trigger = BOOK.terms(p).triggerTick;
+        int24 trigger = Sale.triggerTick(BOOK.terms(p));
         if (BOOK.nextPopulated(Grid.maxTick(SPACING), trigger) >= trigger) broken[6] = true;
         try BOOK.liquidate(p, r) {
             broken[13] = true;
@@ -364,7 +364,7 @@ contract BookHandler is Test {
             if (Grid.ratioOf(a.tick, SPACING) * 10_000 < t.price * 8600) broken[7] = true;
             if (b.kind == TickBook.Kind.Closed) {
                 lost++;
-                if (!Market.isInsolvent(Grid.ratioOf(a.tick, SPACING), t.price, t.bonusMin)) broken[7] = true;
+                if (!Market.isInsolvent(Grid.ratioOf(a.tick, SPACING), t.price, 150)) broken[7] = true;
             } else {
                 if (b.tick < t.targetTick || b.tick >= a.tick) broken[8] = true;
                 if (b.tick == t.targetTick) sold++;
@@ -384,7 +384,7 @@ contract BookHandler is Test {
 
     /// @dev A budget that ends within the highest liquidatable tick, or a little below it.
     function _someOf(Price memory p, uint256 seed) private view returns (uint256) {
-        int24 trigger = BOOK.terms(p).triggerTick;
+        int24 trigger = Sale.triggerTick(BOOK.terms(p));
         int24 tick = BOOK.nextPopulated(Grid.maxTick(SPACING), trigger);
         if (tick < trigger) return bound(seed, 0, BOOK.totalDebt());
         (, TickBook.Node memory node) = BOOK.nodeAt(tick);

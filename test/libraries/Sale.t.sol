@@ -9,6 +9,15 @@ import {TickBook} from "../../contracts/libraries/TickBook.sol";
 import {Test} from "../support/Vm.sol";
 
 contract SaleTest is Test {
+    using Sale for Sale.Terms;
+
+    struct Move {
+        uint256 debt;
+        uint256 seized;
+        uint256 num;
+        uint256 den;
+    }
+
     int24 private constant SPACING = 25;
     uint256 private constant LT = 8600;
     uint256 private constant TARGET = 8300;
@@ -33,7 +42,7 @@ contract SaleTest is Test {
         uint256 ratio = Grid.ratioOf(tick, SPACING);
         uint256 lower = Grid.ratioOf(land, SPACING);
         uint256 w = Sale.salePrice(t, ratio >> t.shift);
-        Sale.Move memory m = Sale.move(t, debt, ratio, lower, w);
+        Move memory m = _move(t, debt, ratio, lower, w);
 
         assertLe(m.debt, debt, "debt never rises");
         uint256 repaid = debt - m.debt;
@@ -83,9 +92,9 @@ contract SaleTest is Test {
         uint256 ratio = Grid.ratioOf(tick, SPACING);
         if (TickBook.behindDown(debt, ratio) < 1e6) return; // dust follows its own rule
         uint256 w = Sale.salePrice(t, ratio >> t.shift);
-        Sale.Move memory once = Sale.move(t, debt, ratio, t.targetRatio, w);
-        Sale.Move memory first = Sale.move(t, debt, ratio, Grid.ratioOf(middle, SPACING), w);
-        Sale.Move memory second = Sale.move(t, first.debt, Grid.ratioOf(middle, SPACING), t.targetRatio, w);
+        Move memory once = _move(t, debt, ratio, t.targetRatio, w);
+        Move memory first = _move(t, debt, ratio, Grid.ratioOf(middle, SPACING), w);
+        Move memory second = _move(t, first.debt, Grid.ratioOf(middle, SPACING), t.targetRatio, w);
         assertNear(second.debt, once.debt, 2, "debt");
         assertNear(first.seized + second.seized, once.seized, 3 + (2 << 128) / t.targetRatio, "seized");
     }
@@ -96,7 +105,7 @@ contract SaleTest is Test {
         uint256 ratio = Grid.ratioOf(_anySellable(t, from), SPACING);
         uint256 debt = Math.mulDiv(ratio, bound(units, 1, 20), 1 << 128) + bound(from, 1, 20);
         if (debt >= 1 << 104) return;
-        Sale.Move memory m = Sale.move(t, debt, ratio, t.targetRatio, Sale.salePrice(t, ratio >> t.shift));
+        Move memory m = _move(t, debt, ratio, t.targetRatio, Sale.salePrice(t, ratio >> t.shift));
         assertLe(debt * m.num, m.debt * m.den, "the index falls at least as far as the debt");
     }
 
@@ -112,11 +121,11 @@ contract SaleTest is Test {
             SLOPE,
             SPACING
         );
-        uint256 from = Grid.ratioOf(t.triggerTick, SPACING);
-        uint256 to = Grid.ratioOf(t.triggerTick - 1, SPACING);
+        uint256 from = Grid.ratioOf(t.triggerTick(), SPACING);
+        uint256 to = Grid.ratioOf(t.triggerTick() - 1, SPACING);
         uint256 debt = (from * 2) >> 128;
         uint256 w = Sale.salePrice(t, from >> t.shift);
-        Sale.Move memory m = Sale.move(t, debt, from, to, w);
+        Move memory m = _move(t, debt, from, to, w);
         assertEq(TickBook.behindDown(debt, from), 1, "one whole unit behind the debt");
         assertEq(m.seized, 0, "nothing is seized");
         assertLt(m.debt, debt, "the debt falls to what the collateral carries");
@@ -130,8 +139,8 @@ contract SaleTest is Test {
         uint256 price = 1 << 100;
         Sale.Terms memory t = Sale.terms(price, price, LT, TARGET, BONUS_MIN, BONUS_MAX, SLOPE, SPACING);
         assertEq(t.shift, 0, "no shift");
-        uint256 from = Grid.ratioOf(t.triggerTick, SPACING);
-        Sale.Move memory m = Sale.move(t, 4, from, t.targetRatio, Sale.salePrice(t, from));
+        uint256 from = Grid.ratioOf(t.triggerTick(), SPACING);
+        Move memory m = _move(t, 4, from, t.targetRatio, Sale.salePrice(t, from));
         assertEq(m.debt, 3, "four units become three");
         assertEq(m.debt, Math.mulDiv(4, t.targetRatio, from), "D' = floor(D * R_j / R_k)");
         assertEq(m.seized, 0, "nothing is seized");
@@ -168,24 +177,24 @@ contract SaleTest is Test {
             SLOPE,
             SPACING
         );
-        int24 tick = t.triggerTick + 3;
+        int24 tick = t.triggerTick() + 3;
         uint256 ratio = Grid.ratioOf(tick, SPACING);
-        (int24 land, ) = Sale.landing(t, 1e18, tick, ratio, Sale.salePrice(t, ratio >> t.shift), 0);
+        (int24 land, , , , ) = Sale.landing(t, 1e18, tick, ratio, Sale.salePrice(t, ratio >> t.shift), 0);
         assertEq(land, tick, "no budget, no step");
     }
 
     function _checkLanding(Sale.Terms memory t, uint256 debt, int24 tick, uint256 budget) private pure {
         uint256 ratio = Grid.ratioOf(tick, SPACING);
         uint256 w = Sale.salePrice(t, ratio >> t.shift);
-        uint256 whole = debt - Sale.move(t, debt, ratio, t.targetRatio, w).debt;
+        uint256 whole = debt - _move(t, debt, ratio, t.targetRatio, w).debt;
         if (whole == 0) return;
         budget = bound(budget, 1, whole);
         if (budget == whole) return;
-        (int24 land, Sale.Move memory moved) = Sale.landing(t, debt, tick, ratio, w, budget);
+        (int24 land, uint256 left, , , ) = Sale.landing(t, debt, tick, ratio, w, budget);
         assertTrue(land > t.targetTick && land <= tick, "between target and tick");
-        if (land < tick) assertLe(debt - moved.debt, budget, "within the budget");
+        if (land < tick) assertLe(debt - left, budget, "within the budget");
         for (int24 lower = t.targetTick + 1; lower < land; lower++) {
-            Sale.Move memory m = Sale.move(t, debt, ratio, Grid.ratioOf(lower, SPACING), w);
+            Move memory m = _move(t, debt, ratio, Grid.ratioOf(lower, SPACING), w);
             // The dust rule is cheaper than the sale that the landing is computed for.
             if (m.seized == 0) continue;
             // Cost is rounded down: a lower tick costs more than the budget, or rounds down to just that.
@@ -230,7 +239,7 @@ contract SaleTest is Test {
         uint256 last;
         bool falling;
         uint256 most;
-        for (int24 tick = t.triggerTick; !_insolvent(t, tick); tick++) {
+        for (int24 tick = t.triggerTick(); !_insolvent(t, tick); tick++) {
             uint256 w = Sale.salePrice(t, Grid.ratioOf(tick, SPACING) >> t.shift);
             uint256 bonus = (t.high * 1e18) / w - 1e18;
             assertLe(0.015e18, bonus + 10, "at least bonusMin");
@@ -261,9 +270,9 @@ contract SaleTest is Test {
             SPACING
         );
         uint256 last = 1e24;
-        for (int24 tick = t.triggerTick; !_insolvent(t, tick); tick++) {
+        for (int24 tick = t.triggerTick(); !_insolvent(t, tick); tick++) {
             uint256 ratio = Grid.ratioOf(tick, SPACING);
-            Sale.Move memory m = Sale.move(
+            Move memory m = _move(
                 t,
                 1e24,
                 ratio,
@@ -271,7 +280,7 @@ contract SaleTest is Test {
                 Sale.salePrice(t, ratio >> t.shift)
             );
             assertLe(m.debt, last, "a worse tick keeps less");
-            if (tick > t.triggerTick) assertLe(last - m.debt, 0.05e24, "no jump");
+            if (tick > t.triggerTick()) assertLe(last - m.debt, 0.05e24, "no jump");
             last = m.debt;
         }
         assertLe(last, 0.02e24, "almost nothing left at the last solvent tick");
@@ -282,20 +291,38 @@ contract SaleTest is Test {
         assertLt(t.high, 1 << 127, "high fits 127 bits");
         assertLe(
             t.price * LT,
-            Grid.ratioOf(t.triggerTick, SPACING) * 10_000,
+            Grid.ratioOf(t.triggerTick(), SPACING) * 10_000,
             "trigger at or above the threshold"
         );
-        assertLt(Grid.ratioOf(t.triggerTick - 1, SPACING) * 10_000, t.price * LT, "and the first such tick");
+        assertLt(Grid.ratioOf(t.triggerTick() - 1, SPACING) * 10_000, t.price * LT, "and the first such tick");
         assertLe(t.targetRatio * 10_000, t.price * TARGET, "target at or below");
         assertLt(
             t.price * TARGET,
             Grid.ratioOf(t.targetTick + 1, SPACING) * 10_000,
             "and the last such tick"
         );
-        assertTrue(t.targetTick < t.triggerTick, "target below trigger");
+        assertTrue(t.targetTick < t.triggerTick(), "target below trigger");
+    }
+
+    function test_insolventRatioIsWhereInsolvencyBegins() public pure {
+        for (uint256 i; i < 64; i++) {
+            Sale.Terms memory t = _terms(uint256(keccak256(abi.encode(i))), 0);
+            assertTrue(Market.isInsolvent(t.insolventRatio, t.price, BONUS_MIN), "insolvent");
+            assertTrue(!Market.isInsolvent(t.insolventRatio - 1, t.price, BONUS_MIN), "and the first such ratio");
+        }
     }
 
     // ------------------------------------------------------------------ inputs
+
+    function _move(
+        Sale.Terms memory t,
+        uint256 debt,
+        uint256 from,
+        uint256 to,
+        uint256 w
+    ) private pure returns (Move memory m) {
+        (m.debt, m.seized, m.num, m.den) = Sale.move(t, debt, from, to, w);
+    }
 
     /// @dev A price anywhere in the grid's middle, the lower one up to a third below.
     function _terms(uint256 price, uint256 gap) private pure returns (Sale.Terms memory) {
@@ -305,14 +332,14 @@ contract SaleTest is Test {
     }
 
     function _insolvent(Sale.Terms memory t, int24 tick) private pure returns (bool) {
-        return Market.isInsolvent(Grid.ratioOf(tick, SPACING), t.price, t.bonusMin);
+        return Market.isInsolvent(Grid.ratioOf(tick, SPACING), t.price, BONUS_MIN);
     }
 
     /// @dev A tick between the trigger and total seizure.
     function _anySellable(Sale.Terms memory t, uint256 seed) private pure returns (int24) {
         int24 top = Grid.ceilTick(Math.mulDiv(t.price, 10_000, 10_000 + BONUS_MIN), SPACING);
         while (_insolvent(t, top)) top--;
-        return boundTick(seed, t.triggerTick, top);
+        return boundTick(seed, t.triggerTick(), top);
     }
 
     /// @dev Where the equity cannot pay the gap, bonusMin at the higher price is all there is.

@@ -24,9 +24,10 @@ contract CoreHarness {
     struct SaleOutput {
         Sale.Terms terms;
         uint256 w;
-        Sale.Move full;
+        int24 triggerTick;
+        Sale.Step full;
         int24 land;
-        Sale.Move partialMove;
+        Sale.Step partialMove;
     }
 
     function ratiosOf(int24[] calldata ticks, int24 spacing) external pure returns (uint256[] memory ratios) {
@@ -76,13 +77,23 @@ contract CoreHarness {
             i.slope,
             i.spacing
         );
-        int24 tick = out.terms.triggerTick + i.above;
+        out.triggerTick = Sale.triggerTick(out.terms);
+        int24 tick = out.triggerTick + i.above;
         uint256 ratio = Grid.ratioOf(tick, i.spacing);
         out.w = Sale.salePrice(out.terms, ratio >> out.terms.shift);
         if (ratio >> out.terms.shift >= out.w) return out;
-        out.full = Sale.move(out.terms, i.debt, ratio, out.terms.targetRatio, out.w);
+        Sale.Step memory m = out.full;
+        (m.debt, m.seized, m.num, m.den) = Sale.move(out.terms, i.debt, ratio, out.terms.targetRatio, out.w);
         if (i.budget != 0 && i.debt - out.full.debt > i.budget) {
-            (out.land, out.partialMove) = Sale.landing(out.terms, i.debt, tick, ratio, out.w, i.budget);
+            m = out.partialMove;
+            (out.land, m.debt, m.seized, m.num, m.den) = Sale.landing(
+                out.terms,
+                i.debt,
+                tick,
+                ratio,
+                out.w,
+                i.budget
+            );
         }
     }
 }

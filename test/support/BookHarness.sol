@@ -16,6 +16,7 @@ import {TickBook} from "../../contracts/libraries/TickBook.sol";
 contract BookHarness is IInsuranceFund {
     using Market for Market.State;
     using TickBook for TickBook.State;
+    using TickBook for TickBook.Walk;
 
     struct Resolved {
         uint32 id;
@@ -108,20 +109,23 @@ contract BookHarness is IInsuranceFund {
         uint256 num,
         uint256 den
     ) external returns (uint32 id) {
-        TickBook.Node memory node;
+        uint256 node = _vacate(from);
         id = market.book.liveNodeAt(from);
-        node = market.book.node[id];
-        market.book.vacate(from);
-        market.ledger.debt -= uint104(node.debt - debt);
+        market.ledger.debt -= uint104(TickBook.debtIn(node) - debt);
         (id, node) = market.book.shrink(id, node, debt, num, den);
         market.book.settleAt(id, node, to);
     }
 
     function closeNode(int24 tick) external {
-        uint32 id = market.book.liveNodeAt(tick);
-        market.ledger.debt -= market.book.node[id].debt;
-        market.book.vacate(tick);
-        market.book.close(id);
+        market.ledger.debt -= uint104(TickBook.debtIn(_vacate(tick)));
+        market.book.close(market.book.liveNodeAt(tick));
+    }
+
+    function _vacate(int24 tick) private returns (uint256 node) {
+        TickBook.Walk memory walk = market.book.walkFrom(tick);
+        (, node) = market.book.nodeAt(walk, tick);
+        walk.vacate(tick);
+        market.book.finish(walk);
     }
 
     // ------------------------------------------------------------------ insurance: none
