@@ -22,6 +22,9 @@ library Liquidation {
     using Sale for Sale.Step;
     using SafeCast for uint256;
 
+    /// @dev The book's bound may stay so far above the highest populated tick: a write costs more than what it saves.
+    int24 private constant BOUND_STEP = 8;
+
     /// @dev A sweep on its way down, in memory.
     struct Sweep {
         bool sell;
@@ -158,7 +161,15 @@ library Liquidation {
             uint256 ratio = Grid.ratioOf(tick, t.spacing);
             if (ratio < t.triggerRatio) break;
             (uint32 id, uint256 node) = book.nodeAt(walk, tick);
-            Sale.Action action = step.decide(t, tick, ratio, TickBook.debtIn(node), s.budget, s.sell, s.seize);
+            Sale.Action action = step.decide(
+                t,
+                tick,
+                ratio,
+                TickBook.debtIn(node),
+                s.budget,
+                s.sell,
+                s.seize
+            );
             if (action == Sale.Action.Stop) break;
             if (action == Sale.Action.Skip) {
                 if (bound < tick) bound = tick; // left where it is: it blocks nothing below
@@ -189,9 +200,9 @@ library Liquidation {
         book.finish(walk);
         if (s.carrierId != 0) book.settleAt(s.carrierId, s.carrier, target);
         report.ticks = uint32(ticks);
-        // Lower the bound only if nothing above `fromTick` was left out.
+        // Lower the bound only if nothing above `fromTick` was left out, and by a few ticks only with the next ones.
         if (bound < tick) bound = tick;
-        if (request.fromTick >= top && bound < top) book.top = bound;
+        if (request.fromTick >= top && bound + BOUND_STEP < top) book.top = bound;
         if (s.closedDebt != 0) {
             book.potDebt = (book.potDebt + report.potDebt).toUint128();
             book.seizedAt = uint32(

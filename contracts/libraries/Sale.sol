@@ -134,7 +134,14 @@ library Sale {
             step.land = t.targetTick;
             (step.debt, step.seized, step.num, step.den) = move(t, debt, ratio, t.targetRatio, w);
             if (debt.rawSub(step.debt) > budget) {
-                (step.land, step.debt, step.seized, step.num, step.den) = landing(t, debt, tick, ratio, w, budget);
+                (step.land, step.debt, step.seized, step.num, step.den) = landing(
+                    t,
+                    debt,
+                    tick,
+                    ratio,
+                    w,
+                    budget
+                );
                 if (step.land == tick) action = Action.Stop;
             }
         }

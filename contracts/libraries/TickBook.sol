@@ -100,7 +100,8 @@ library TickBook {
     uint256 private constant TICK_AT = 16;
     uint256 private constant INDEX_AT = 72;
     uint256 private constant DEBT_AT = 152;
-    uint256 private constant DEBT_AND_COUNT = (uint256(type(uint104).max) << 152) | (uint256(type(uint32).max) << 40);
+    uint256 private constant DEBT_AND_COUNT =
+        (uint256(type(uint104).max) << 152) | (uint256(type(uint32).max) << 40);
 
     /// @notice More collateral was asked for than the position has; collateral units.
     error InsufficientCollateral(uint256 requested, uint256 available);

@@ -272,13 +272,7 @@ contract SaleTest is Test {
         uint256 last = 1e24;
         for (int24 tick = t.triggerTick(); !_insolvent(t, tick); tick++) {
             uint256 ratio = Grid.ratioOf(tick, SPACING);
-            Move memory m = _move(
-                t,
-                1e24,
-                ratio,
-                t.targetRatio,
-                Sale.salePrice(t, ratio >> t.shift)
-            );
+            Move memory m = _move(t, 1e24, ratio, t.targetRatio, Sale.salePrice(t, ratio >> t.shift));
             assertLe(m.debt, last, "a worse tick keeps less");
             if (tick > t.triggerTick()) assertLe(last - m.debt, 0.05e24, "no jump");
             last = m.debt;
@@ -294,7 +288,11 @@ contract SaleTest is Test {
             Grid.ratioOf(t.triggerTick(), SPACING) * 10_000,
             "trigger at or above the threshold"
         );
-        assertLt(Grid.ratioOf(t.triggerTick() - 1, SPACING) * 10_000, t.price * LT, "and the first such tick");
+        assertLt(
+            Grid.ratioOf(t.triggerTick() - 1, SPACING) * 10_000,
+            t.price * LT,
+            "and the first such tick"
+        );
         assertLe(t.targetRatio * 10_000, t.price * TARGET, "target at or below");
         assertLt(
             t.price * TARGET,
@@ -308,7 +306,10 @@ contract SaleTest is Test {
         for (uint256 i; i < 64; i++) {
             Sale.Terms memory t = _terms(uint256(keccak256(abi.encode(i))), 0);
             assertTrue(Market.isInsolvent(t.insolventRatio, t.price, BONUS_MIN), "insolvent");
-            assertTrue(!Market.isInsolvent(t.insolventRatio - 1, t.price, BONUS_MIN), "and the first such ratio");
+            assertTrue(
+                !Market.isInsolvent(t.insolventRatio - 1, t.price, BONUS_MIN),
+                "and the first such ratio"
+            );
         }
     }
 

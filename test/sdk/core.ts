@@ -141,13 +141,7 @@ describe("SDK core against the contracts", () => {
       inputs.forEach((i, at) => {
         const expected = outputs[at]!;
         const t = saleTerms(i.high, i.low, i, i.spacing);
-        expect([
-          t.high,
-          t.low,
-          t.shift,
-          BigInt(t.targetTick),
-          t.targetRatio,
-        ]).to.deep.equal(
+        expect([t.high, t.low, t.shift, BigInt(t.targetTick), t.targetRatio]).to.deep.equal(
           ["high", "low", "shift", "targetTick", "targetRatio"].map(
             (key) => expected.terms.getValue(key) as bigint,
           ),
