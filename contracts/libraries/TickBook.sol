@@ -413,7 +413,7 @@ library TickBook {
         uint256 num,
         uint256 den
     ) internal returns (uint32, uint256) {
-        // No overflow: num < 2¹⁴² (Sale); den is not 0, or there would be no `debt`.
+        // No overflow: num < 2¹⁴²; den is not 0: see Sale.
         unchecked {
             uint256 index = (uint256(uint80(node >> INDEX_AT)) * num).rawDiv(den);
             node = uint72(node) | (index << INDEX_AT) | (debt << DEBT_AT);
