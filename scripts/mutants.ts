@@ -96,6 +96,8 @@ interface Known {
   suite: string;
   killedBy: Failure | null;
   milliseconds: number;
+  /** It passed the cheap stages; the others wait until all mutants have been through these. */
+  early?: boolean;
 }
 
 const known = new Map<string, Known>();
@@ -115,7 +117,7 @@ if (existsSync(record) && !options.fresh) {
 function isKnown({ key }: Mutant): boolean {
   const entry = known.get(key);
   if (!entry) return false;
-  return entry.killedBy !== null || (entry.suite === suite && !options.survivors);
+  return entry.killedBy !== null || (entry.suite === suite && entry.early !== true && !options.survivors);
 }
 
 // ------------------------------------------------------------------ workers
@@ -137,7 +139,7 @@ class Worker {
   /** The failures of each stage that ran. */
   async run(task: Task, limits: ReadonlyMap<string, number>): Promise<Verdict[]> {
     // Chains and modules that are done with leave something behind.
-    if (this.#served++ >= 150) this.stop();
+    if (this.#served++ >= 60) this.stop();
     this.#process ??= fork(fileURLToPath(new URL("mutants/worker.ts", import.meta.url)), {
       cwd: project,
       env: {
@@ -227,14 +229,20 @@ async function readBaseline(worker: Worker): Promise<Baseline> {
   return baseline;
 }
 
-function taskOf(mutant: Mutant): Task {
+const isEarly = ({ key }: Mutant) => {
+  const entry = known.get(key);
+  return entry?.suite === suite && entry.early === true;
+};
+
+function taskOf(mutant: Mutant, late: boolean): Task {
   const neighbours = recent.get(neighbourhood(mutant)) ?? [];
   const killer = killers.get(mutant.key);
   const whole = options.id !== undefined;
   const likely = whole
     ? []
     : [...(killer ? [killer] : []), ...neighbours].filter(({ test }) => !isNoTest(test));
-  return { mutant: mutant.id, stages: STAGES[mutant.file]!, likely, whole };
+  const stages = STAGES[mutant.file]!.filter((stage) => whole || (stage.late ?? false) === late);
+  return { mutant: mutant.id, stages, likely: late ? [] : likely, whole };
 }
 
 const neighbourhood = (mutant: Mutant) => `${mutant.file} ${mutant.function}`;
@@ -263,21 +271,34 @@ if (waiting.length > 0) {
   const limits = new Map(
     Object.entries(baseline.milliseconds).map(([stage, time]) => [stage, 60_000 + 10 * time]),
   );
+  const early = waiting.filter((mutant) => !isEarly(mutant));
+  const late = waiting.filter(isEarly);
   const total = waiting.length;
   const began = Date.now();
   let done = 0;
   await Promise.all(
     workers.map(async (worker) => {
-      for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
-        const task = taskOf(mutant);
+      for (;;) {
+        const isLate = early.length === 0;
+        const mutant = early.shift() ?? late.shift();
+        if (!mutant) break;
+        const task = taskOf(mutant, isLate);
         const verdicts = await worker.run(task, limits);
         const failures = verdicts.flatMap((verdict) => verdict.failures);
         const milliseconds = verdicts.reduce((sum, verdict) => sum + verdict.milliseconds, 0);
         if (failures[0]) remember(mutant, failures[0]);
-        const entry = { key: mutant.key, contracts, suite, killedBy: failures[0] ?? null, milliseconds };
+        const killedBy = failures[0] ?? null;
+        const waits =
+          !task.whole && !isLate && killedBy === null && STAGES[mutant.file]!.some((stage) => stage.late);
+        const entry: Known = { key: mutant.key, contracts, suite, killedBy, milliseconds };
+        if (waits) {
+          entry.early = true;
+          late.push(mutant);
+        } else {
+          done++;
+        }
         known.set(mutant.key, entry);
         appendFileSync(record, JSON.stringify(entry) + "\n");
-        done++;
         if (task.whole) {
           say(show(mutant));
           for (const { stage, milliseconds: time, failures: found } of verdicts) {
@@ -285,9 +306,9 @@ if (waiting.length > 0) {
             for (const { test, message } of found) say(`    ${test}: ${message}`);
           }
         } else if (entry.killedBy === null) {
-          say(`Survived: ${show(mutant)}`);
+          say(`${waits ? "Survived so far" : "Survived"}: ${show(mutant)}`);
         }
-        if (done % 50 === 0) {
+        if (done % 50 === 0 && !waits) {
           const minutes = ((Date.now() - began) / 60_000).toFixed(1);
           say(`${done} of ${total} after ${minutes} minutes`);
         }

@@ -7,6 +7,8 @@ export interface Stage {
   file: string;
   /** Tests whose names match. */
   only?: string;
+  /** Expensive: after all mutants have been through the other stages, for those that are left. */
+  late?: boolean;
 }
 
 const solidity = (file: string, only?: string): Stage => ({
@@ -17,23 +19,25 @@ const solidity = (file: string, only?: string): Stage => ({
 });
 const mocha = (file: string): Stage => ({ name: file, kind: "mocha", file: `test/${file}` });
 
+const late = (stage: Stage): Stage => ({ ...stage, late: true });
+
 const GRID = solidity("libraries/Grid.t.sol");
 const SALE = solidity("libraries/Sale.t.sol");
 const BOOK = solidity("libraries/TickBook.t.sol");
 const WALK = solidity("invariant/Book.t.sol", "test_");
-const INVARIANTS = solidity("invariant/Book.t.sol", "invariant_");
+const INVARIANTS = late(solidity("invariant/Book.t.sol", "invariant_"));
 const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
 const ADAPTER = mocha("OracleAdapter.ts");
 const VAULT = mocha("Vault.ts");
 const BRAKE = mocha("EmergencyBrake.ts");
 const FLASH = mocha("periphery/FlashLiquidator.ts");
 const LENS = mocha("periphery/Lens.ts");
-const CORE = mocha("sdk/core.ts");
+const CORE = late(mocha("sdk/core.ts"));
 const MODEL_GRID = mocha("differential/grid.ts");
-const MODEL = mocha("differential/differential.ts");
+const MODEL = late(mocha("differential/differential.ts"));
 const NEVER_PAUSED = mocha("differential/never-paused.ts");
 
-const TINY: Stage = { name: "libraries/tiny-index.ts", kind: "source", file: "test/libraries/tiny-index.ts" };
+const TINY = late({ ...mocha("libraries/tiny-index.ts"), kind: "source" });
 
 const MARKET = [VAULT, BRAKE, NEVER_PAUSED, FLASH, LENS, MODEL];
 
