@@ -302,6 +302,14 @@ describe("OracleAdapter", () => {
       }
     });
 
+    it("keeps what the source rounds, low down and high up", async () => {
+      const { adapter, feeds, set } = await deployTwoSources();
+      await feeds.secondCollateral.setReverting(true);
+      await set("debt", 1.05);
+      const low = (2_000n * Q128 * 100n) / 105n;
+      await expectPrice(adapter, STATE.Single, low, low + 1n);
+    });
+
     it("widens the limit by the hour, up to its maximum", async () => {
       const { adapter, feeds, set } = await deployTwoSources();
       await feeds.secondCollateral.setReverting(true);

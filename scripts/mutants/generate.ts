@@ -604,8 +604,8 @@ class Walker {
     for (const delta of [1n, -1n]) {
       if (context.without.includes(Number(delta))) continue;
       if (value !== undefined && !fits(value + delta, type)) continue;
-      const text =
-        value !== undefined ? `${value + delta}` : `(${this.#text(node)} ${delta > 0n ? "+" : "-"} 1)`;
+      const own = node.nodeType === "BinaryOperation" ? `(${this.#text(node)})` : this.#text(node);
+      const text = value !== undefined ? `${value + delta}` : `(${own} ${delta > 0n ? "+" : "-"} 1)`;
       this.#add("constant", context, rangeOf(node), { kind: "replace", text, cast: type });
     }
   }

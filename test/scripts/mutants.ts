@@ -15,6 +15,7 @@ describe("test:mutants", () => {
       "arithmetic: return MAX_RAW_TICK / spacing; → return MAX_RAW_TICK * spacing;",
       "constant: return MAX_RAW_TICK / spacing; → return (MAX_RAW_TICK + 1) / spacing;",
       "guard: tick <= maxTick(spacing) → true",
+      "constant: ratio >= 1 << 192 → ratio >= ((1 << 192) - 1)",
       "boundary: tick <= maxTick(spacing) → tick < maxTick(spacing)",
       "condition: tick < -top → false",
       "statement: tick = -top; → ",
