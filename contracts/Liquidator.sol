@@ -46,7 +46,7 @@ contract Liquidator is ILiquidator, ILiquidationPayer, AccessManagedUpgradeable 
                 buyPot: order.buyPot,
                 seizeOnly: false
             }),
-            abi.encode(msg.sender, data)
+            abi.encodePacked(msg.sender, data)
         );
         require(seized >= order.minCollateral, TooLittleCollateral(seized, order.minCollateral));
     }
@@ -58,19 +58,19 @@ contract Liquidator is ILiquidator, ILiquidationPayer, AccessManagedUpgradeable 
         request.fromTick = type(int24).max;
         request.maxTicks = maxTicks;
         request.seizeOnly = true;
-        _liquidate(market, request, abi.encode(msg.sender, ""));
+        _liquidate(market, request, abi.encodePacked(msg.sender));
     }
 
     /// @inheritdoc ILiquidationPayer
     /// @dev Only a listed market calls this, and only from within its own `liquidate`, which only this contract may call:
-    /// the payer in `data` is the caller that this contract wrote there.
-    function payLiquidation(uint256 repaid, uint256 seized, bytes calldata data) external {
+    /// the payer at the head of `data` is the caller that this contract wrote there.
+    function payLiquidation(address asset, uint256 repaid, uint256 seized, bytes calldata data) external {
         require(isMarket[msg.sender], UnexpectedCallback(msg.sender));
-        (address payer, bytes memory keeperData) = abi.decode(data, (address, bytes));
-        if (keeperData.length != 0) {
-            ILiquidationCallback(payer).onLiquidation(msg.sender, repaid, seized, keeperData);
+        address payer = address(bytes20(data));
+        if (data.length > 20) {
+            ILiquidationCallback(payer).onLiquidation(msg.sender, repaid, seized, data[20:]);
         }
-        if (repaid != 0) IERC20(IVault(msg.sender).asset()).safeTransferFrom(payer, msg.sender, repaid);
+        if (repaid != 0) IERC20(asset).safeTransferFrom(payer, msg.sender, repaid);
     }
 
     function _liquidate(

@@ -405,7 +405,7 @@ contract Vault is
 
         if (seized != 0) IERC20(COLLATERAL).safeTransfer(request.receiver, seized);
         uint256 before = IERC20(DEBT).balanceOf(address(this));
-        ILiquidationPayer(msg.sender).payLiquidation(repaid, seized, data);
+        ILiquidationPayer(msg.sender).payLiquidation(DEBT, repaid, seized, data);
         _checkReceived(DEBT, before, repaid);
     }
 

@@ -510,10 +510,9 @@ describe("Vault", () => {
         m.vault,
         "NotAuthorized",
       );
-      await expect(m.liquidator.connect(bob).payLiquidation(1n, 1n, "0x")).to.be.revertedWithCustomError(
-        m.liquidator,
-        "UnexpectedCallback",
-      );
+      await expect(
+        m.liquidator.connect(bob).payLiquidation(m.debt, 1n, 1n, "0x"),
+      ).to.be.revertedWithCustomError(m.liquidator, "UnexpectedCallback");
     });
 
     it("gives the collateral before the payment, and undoes all of it without one", async () => {

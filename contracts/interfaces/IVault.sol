@@ -71,8 +71,9 @@ interface IVaultCallback {
 
 /// @notice Who pays for a liquidation: implemented by the Liquidator.
 interface ILiquidationPayer {
-    /// @notice The collateral has been sent; `repaid` debt token units must reach the vault before this returns.
-    function payLiquidation(uint256 repaid, uint256 seized, bytes calldata data) external;
+    /// @notice The collateral has been sent; `repaid` units of the debt token `asset` must reach the vault before this
+    /// returns. `data` is what came with the request.
+    function payLiquidation(address asset, uint256 repaid, uint256 seized, bytes calldata data) external;
 }
 
 /// @title IVault

@@ -201,14 +201,16 @@ describe("FlashLiquidator", () => {
     // a listed market gone bad names the FlashLiquidator as the payer of what nobody asked for
     const rogue = await ethers.deployContract("CallbackCaller");
     await m.liquidator.list(rogue);
-    const forged = ethers.AbiCoder.defaultAbiCoder().encode(
-      ["address", "bytes"],
-      [await flash.getAddress(), swap],
-    );
+    const forged = ethers.solidityPacked(["address", "bytes"], [await flash.getAddress(), swap]);
     await expect(
       rogue.call(
         m.liquidator,
-        m.liquidator.interface.encodeFunctionData("payLiquidation", [amount, ETH, forged]),
+        m.liquidator.interface.encodeFunctionData("payLiquidation", [
+          await m.debt.getAddress(),
+          amount,
+          ETH,
+          forged,
+        ]),
       ),
     )
       .to.be.revertedWithCustomError(flash, "UnexpectedCallback")
