@@ -23,7 +23,7 @@ library Liquidation {
     using SafeCast for uint256;
 
     /// @dev The book's bound may stay so far above the highest populated tick: a write costs more than what it saves.
-    int24 private constant BOUND_STEP = 8;
+    int24 private constant BOUND_STEP = 32;
 
     /// @dev A sweep on its way down, in memory.
     struct Sweep {

@@ -69,20 +69,21 @@ library Sale {
         int24 spacing
     ) internal pure returns (Terms memory t) {
         t.price = high;
-        t.triggerRatio = Math.ceilDiv(high * liquidationThreshold, BPS);
-        t.insolventRatio = Math.ceilDiv(high * BPS, BPS + bonusMin);
-        t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
-        t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
         t.spacing = spacing;
-        uint256 bits = FixedPointMathLib.log2(high);
-        t.shift = bits > 126 ? bits - 126 : 0;
-        t.high = high >> t.shift;
-        t.low = low >> t.shift;
-        t.threshold = (liquidationThreshold * WAD) / BPS;
-        t.bonusMin = (bonusMin * WAD) / BPS;
-        t.bonusMax = (bonusMax * WAD) / BPS;
-        t.bonusGap = (t.high * (WAD + t.bonusMin)) / t.low - WAD;
-        t.slope = slope;
+        unchecked {
+            t.triggerRatio = (high * liquidationThreshold).divUp(BPS);
+            t.insolventRatio = (high * BPS).divUp(BPS + bonusMin);
+            t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
+            t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+            t.shift = high.log2().zeroFloorSub(126);
+            t.high = high >> t.shift;
+            t.low = low >> t.shift;
+            t.threshold = (liquidationThreshold * WAD) / BPS;
+            t.bonusMin = (bonusMin * WAD) / BPS;
+            t.bonusMax = (bonusMax * WAD) / BPS;
+            t.bonusGap = (t.high * (WAD + t.bonusMin)) / t.low - WAD; // low ≤ high
+            t.slope = slope;
+        }
     }
 
     /// @notice The smallest liquidatable tick. A sweep does not need it: it compares ratios.

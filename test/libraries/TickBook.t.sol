@@ -212,21 +212,25 @@ contract TickBookTest is Test {
         int24 a = _join(1, 100, 1e18);
         int24 b = _join(2, 200, 1e18);
         int24 c = _join(3, 300, 1e18);
-        // 3 into 2: equal ranks, the mover keeps its id and gains a rank.
+        // 3 into 2: equal ranks, the one that is there keeps its id and gains a rank.
         _book.moveNode(c, b, 0.5e18, 1, 2);
         (uint32 id, TickBook.Node memory node) = _book.nodeAt(b);
-        assertEq(id, 3, "the mover is the parent");
+        assertEq(id, _book.resolve(2).id, "the one that is there is the parent");
         assertEq(node.rank, 1, "of rank 1");
-        assertEq(_book.resolve(2).links, 1, "the other is a link");
-        // 1 into them: its rank is lower, so it becomes the link although it moves.
-        _book.moveNode(a, b, 0.5e18, 1, 2);
-        (id, node) = _book.nodeAt(b);
-        assertEq(id, 3, "the higher rank stays the parent");
+        assertEq(_book.resolve(2).links, 0, "its member has no link");
+        assertEq(_book.resolve(3).links, 1, "the mover is a link");
+        // They into 1: its rank is lower, so it becomes the link although it stays.
+        _book.moveNode(b, a, 0.75e18, 1, 2);
+        uint32 parent = id;
+        (id, node) = _book.nodeAt(a);
+        assertEq(id, parent, "the higher rank stays the parent");
         assertEq(node.rank, 1, "and its rank");
         assertEq(node.count, 3, "with all members");
-        assertEq(_book.resolve(1).debt, 0.5e18, "first");
-        assertEq(_book.resolve(2).debt, 1e18, "second");
-        assertEq(_book.resolve(3).debt, 0.5e18, "third");
+        assertEq(node.tick, a, "at the tick");
+        assertEq(_book.resolve(1).links, 1, "the one that was there is a link");
+        assertEq(_book.resolve(1).debt, 1e18, "first");
+        assertEq(_book.resolve(2).debt, 0.5e18, "second");
+        assertEq(_book.resolve(3).debt, 0.25e18, "third");
         _check();
     }
 
