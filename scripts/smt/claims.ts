@@ -171,6 +171,17 @@ export const CLAIMS: Claim[] = [
         assert(down <= up && up <= down + 1 && up <= 1 << 168);`,
   },
   {
+    name: "Sale: the sale price",
+    library: "Sale",
+    functions: ["salePrice"],
+    structs: ["Terms"],
+    given: "Sale.Terms memory t, uint256 ratio",
+    says: `require(t.high >= 1 << 32 && t.high < 1 << 127 && t.slope < 1 << 32);
+        require(t.bonusMin <= 7e18 && t.bonusMax <= 7e18 && t.threshold <= 7e18 && t.bonusGap < 1 << 189);
+        require(ratio > 0 && ratio < 1 << 192);
+        assert(Sale.salePrice(t, ratio) <= t.high);`,
+  },
+  {
     name: "Sale: the gain",
     library: "Sale",
     functions: ["gain"],
