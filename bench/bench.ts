@@ -14,7 +14,7 @@ import type { Result } from "./results.ts";
 import {
   CRASHES,
   type Crash,
-  gasOf,
+  totalGas,
   LARGE_CRASH,
   type Measurement,
   measureAll,
@@ -101,7 +101,7 @@ async function measure(onlyOurs: boolean): Promise<{ results: Result[]; extras: 
       const result = resultOf(measurement, protocol.name, priceSource);
       if (result) results.push(result);
       else if (protocol.name === "breakwater" && priceSource === "slot") {
-        extras.push({ label: measurement.step, gas: Number(gasOf(measurement)) });
+        extras.push({ label: measurement.step, gas: Number(totalGas(measurement)) });
       }
     }
   };
@@ -145,7 +145,7 @@ function resultOf(
     ...(crash && { positions: crash.positions, ticks: crash.ticks }),
     ...(crash && crash.every !== 1 && { every: crash.every }),
     priceSource,
-    gas: Number(gasOf(measurement)),
+    gas: Number(totalGas(measurement)),
   };
 }
 

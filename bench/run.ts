@@ -219,6 +219,6 @@ export async function measureAll(stage: Stage, crashes: Crash[]): Promise<Measur
   return measurements;
 }
 
-export function gasOf({ receipts }: Measurement): bigint {
+export function totalGas({ receipts }: Measurement): bigint {
   return receipts.reduce((sum, { gasUsed }) => sum + gasUsed, 0n);
 }
