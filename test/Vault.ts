@@ -380,6 +380,21 @@ describe("Vault", () => {
       expect(await m.vault.balanceOf(bob)).to.equal(0n);
     });
 
+    it("mint and withdraw at what previews say", async () => {
+      expect([await m.vault.name(), await m.vault.symbol()]).to.deep.equal(["Breakwater COL/DEBT", "bwDEBT"]);
+      await adjust(alice, 1_000n * ETH, 1_500_000n * USDC);
+      await networkHelpers.time.increase(86_000);
+      const assets = await m.vault.previewMint(1_000n * USDC);
+      expect(assets).to.be.greaterThan(1_000n * USDC); // a share has earned interest
+      const money = await m.debt.balanceOf(bob);
+      await m.vault.connect(bob).mint(1_000n * USDC, bob);
+      // a second passes between the preview and the block
+      expect(money - (await m.debt.balanceOf(bob))).to.be.within(assets, assets + 2n);
+      const shares = await m.vault.previewWithdraw(500n * USDC);
+      await m.vault.connect(bob).withdraw(500n * USDC, bob, bob);
+      expect(1_000n * USDC - (await m.vault.balanceOf(bob))).to.be.within(shares - 2n, shares);
+    });
+
     it("refuses zero, and more than the cash", async () => {
       await expect(m.vault.connect(bob).deposit(0n, bob)).to.be.revertedWithCustomError(
         m.vault,

@@ -201,6 +201,7 @@ describe("Lens", () => {
       const floor = (view.price.low * BPS) / (BPS + 800n);
       expect(view.potPrice).to.be.within(floor, ceiling);
       expect(view.potPrice).to.be.at.most(own > floor ? own : floor);
+      expect((await preview(0n)).verdict).to.equal(VERDICT.BudgetTooSmall); // buys nothing of the pot
     });
 
     it("is empty, not broken, for a market that nobody uses", async () => {
