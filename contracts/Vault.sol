@@ -14,6 +14,7 @@ import {ShortString, ShortStrings} from "@openzeppelin/contracts/utils/ShortStri
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {SignatureCheckerLib} from "solady/src/utils/SignatureCheckerLib.sol";
 import {BrakeLevel} from "./interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "./interfaces/IInsuranceFund.sol";
@@ -59,6 +60,7 @@ contract Vault is
     using ShortStrings for string;
     using ShortStrings for ShortString;
     using Market for Market.State;
+    using Market for Market.Ledger;
     using TickBook for TickBook.State;
 
     /// @dev What a market is, for ever.
@@ -159,7 +161,10 @@ contract Vault is
         // Adding collateral needs neither interest nor price.
         bool touches = debtDelta != 0 || collateralDelta < 0;
         Market.Ledger memory ledger;
-        if (touches) ledger = _market.accrued(u);
+        if (touches) {
+            ledger = _market.ledger;
+            ledger.charge(u);
+        }
 
         TickBook.Outcome memory out = _market.book.change(
             _market.book.position[TickBook.keyOf(owner, sub)],
@@ -192,10 +197,10 @@ contract Vault is
             collateralDelta,
             debtDelta,
             out.newTick,
-            out.position.node,
-            out.position.shares,
+            out.node,
+            out.shares,
             out.newDebt,
-            out.position.surplus,
+            out.surplus,
             ledger.borrowIndex
         );
 
@@ -266,8 +271,9 @@ contract Vault is
         uint256 assets,
         address receiver
     ) public override(ERC4626Upgradeable, IERC4626) nonReentrant returns (uint256 shares) {
-        shares = _toShares(assets, _enter(true), Math.Rounding.Floor);
-        _lend(receiver, assets, shares);
+        Market.Ledger memory ledger = _market.ledger;
+        shares = _toShares(assets, _enter(ledger, true), Math.Rounding.Floor);
+        _lend(ledger, receiver, assets, shares);
     }
 
     /// @inheritdoc IERC4626
@@ -275,8 +281,9 @@ contract Vault is
         uint256 shares,
         address receiver
     ) public override(ERC4626Upgradeable, IERC4626) nonReentrant returns (uint256 assets) {
-        assets = _toAssets(shares, _enter(true), Math.Rounding.Ceil);
-        _lend(receiver, assets, shares);
+        Market.Ledger memory ledger = _market.ledger;
+        assets = _toAssets(shares, _enter(ledger, true), Math.Rounding.Ceil);
+        _lend(ledger, receiver, assets, shares);
     }
 
     /// @inheritdoc IERC4626
@@ -285,8 +292,9 @@ contract Vault is
         address receiver,
         address owner
     ) public override(ERC4626Upgradeable, IERC4626) nonReentrant returns (uint256 shares) {
-        shares = _toShares(assets, _enter(false), Math.Rounding.Ceil);
-        _redeem(receiver, owner, assets, shares);
+        Market.Ledger memory ledger = _market.ledger;
+        shares = _toShares(assets, _enter(ledger, false), Math.Rounding.Ceil);
+        _redeem(ledger, receiver, owner, assets, shares);
     }
 
     /// @inheritdoc IERC4626
@@ -295,8 +303,9 @@ contract Vault is
         address receiver,
         address owner
     ) public override(ERC4626Upgradeable, IERC4626) nonReentrant returns (uint256 assets) {
-        assets = _toAssets(shares, _enter(false), Math.Rounding.Floor);
-        _redeem(receiver, owner, assets, shares);
+        Market.Ledger memory ledger = _market.ledger;
+        assets = _toAssets(shares, _enter(ledger, false), Math.Rounding.Floor);
+        _redeem(ledger, receiver, owner, assets, shares);
     }
 
     /// @notice Assets of the lenders at the lower price, accrued to now. With a Dead price seized collateral counts as
@@ -484,30 +493,30 @@ contract Vault is
         int256 collateralDelta,
         Market.Units memory u
     ) private {
-        Market.Risk memory risk = _market.risk;
-        if (block.timestamp < risk.noNewRiskUntil) revert NewRiskPaused(_market.level());
-        Price memory price = IOracleAdapter(risk.oracle).update();
+        Market.Risk storage risk = _market.risk;
+        (address oracle, uint256 maxLtv, uint256 until) = (risk.oracle, risk.maxLtv, risk.noNewRiskUntil);
+        if (block.timestamp < until) revert NewRiskPaused(_market.level());
+        Price memory price = IOracleAdapter(oracle).update();
         require(price.state == PriceState.Fresh, PriceNotFresh(price.state));
         uint256 low = Market.bookPriceDown(price.low, ledger.borrowIndex, u);
-        require(
-            out.ratio * Market.BPS <= low * risk.maxLtv,
-            LtvTooHigh(out.ratio.mulDiv(Market.WAD, low), (uint256(risk.maxLtv) * Market.WAD) / Market.BPS)
-        );
+        if (out.ratio * Market.BPS > low * maxLtv) {
+            revert LtvTooHigh(out.ratio.mulDiv(Market.WAD, low), (maxLtv * Market.WAD) / Market.BPS);
+        }
         if (out.newDebt <= out.oldDebt) return;
 
-        Market.Limits memory limits = _market.limits;
+        Market.Limits storage limits = _market.limits;
+        uint256 minDebt = uint256(limits.minDebt) * MICRO;
+        uint256 debtCap = uint256(limits.debtCap) * MICRO;
+        uint256 collateralCap = (uint256(limits.collateralCap) * MICRO) / PRICE_MULTIPLIER;
         uint256 debt = Market.unitsUp(out.newDebt, ledger.borrowIndex);
-        uint256 limit = limits.minDebt * MICRO;
-        require(debt >= limit, DebtTooSmall(debt, limit));
+        require(debt >= minDebt, DebtTooSmall(debt, minDebt));
         debt = Market.unitsUp(ledger.debt, ledger.borrowIndex);
-        limit = limits.debtCap * MICRO;
-        require(debt <= limit, DebtCapExceeded(debt, limit));
+        require(debt <= debtCap, DebtCapExceeded(debt, debtCap));
         uint256 collateral = Market.collateralUnitsUp(
             uint256(int256(IERC20(COLLATERAL).balanceOf(address(this))) + collateralDelta),
             u
         );
-        limit = (limits.collateralCap * MICRO) / PRICE_MULTIPLIER;
-        require(collateral <= limit, CollateralCapExceeded(collateral, limit));
+        require(collateral <= collateralCap, CollateralCapExceeded(collateral, collateralCap));
     }
 
     function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
@@ -544,22 +553,25 @@ contract Vault is
     // ------------------------------------------------------------------ lenders, inside
 
     /// @dev Before a lender comes or goes: charge interest and seize what is insolvent, so that the share price knows
-    /// every loss there is. Returns the assets at the price worse for who comes or goes.
-    function _enter(bool atHigh) private returns (uint256) {
+    /// every loss there is. Returns the assets at the price worse for who comes or goes; the caller writes the ledger.
+    function _enter(Market.Ledger memory ledger, bool atHigh) private returns (uint256 total) {
         Market.Units memory u = _units();
-        Market.Ledger memory ledger = _market.accrue(u);
+        ledger.charge(u);
         uint256 debt = ledger.debt;
-        if (_market.book.potDebt == 0) {
+        (int24 top, uint256 pot) = (_market.book.top, _market.book.potDebt);
+        if (pot == 0) {
             if (debt == 0) return uint256(ledger.cash).saturatingSub(ledger.reserves);
             // Healthy if even the bound of the highest populated tick is solvent at the lower price.
-            Market.Risk memory risk = _market.risk;
-            uint256 low = Market.bookPriceDown(IOracleAdapter(risk.oracle).read().low, ledger.borrowIndex, u);
-            if (!Market.isInsolvent(Grid.ratioOf(_market.book.top, SPACING), low, risk.bonusMin)) {
+            (address oracle, uint256 bonusMin) = (_market.risk.oracle, _market.risk.bonusMin);
+            uint256 low = Market.bookPriceDown(IOracleAdapter(oracle).read().low, ledger.borrowIndex, u);
+            if (!Market.isInsolvent(Grid.ratioOf(top, SPACING), low, bonusMin)) {
                 debt = Market.debtTokensDown(Market.unitsDown(debt, ledger.borrowIndex), u);
                 return (debt + ledger.cash).saturatingSub(ledger.reserves);
             }
         }
-        return Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);
+        _market.ledger = ledger;
+        total = Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);
+        ledger.debt = _market.ledger.debt; // less what was seized
     }
 
     function _assess(bool atHigh) private view returns (uint256, bool) {
@@ -571,24 +583,40 @@ contract Vault is
     }
 
     function _toShares(uint256 assets, uint256 total, Math.Rounding rounding) private view returns (uint256) {
-        return assets.mulDiv(totalSupply() + 1, total + 1, rounding);
+        uint256 supply = totalSupply() + 1;
+        return
+            rounding == Math.Rounding.Ceil
+                ? FixedPointMathLib.fullMulDivUp(assets, supply, total + 1)
+                : FixedPointMathLib.fullMulDiv(assets, supply, total + 1);
     }
 
     function _toAssets(uint256 shares, uint256 total, Math.Rounding rounding) private view returns (uint256) {
-        return shares.mulDiv(total + 1, totalSupply() + 1, rounding);
+        uint256 supply = totalSupply() + 1;
+        return
+            rounding == Math.Rounding.Ceil
+                ? FixedPointMathLib.fullMulDivUp(shares, total + 1, supply)
+                : FixedPointMathLib.fullMulDiv(shares, total + 1, supply);
     }
 
-    function _lend(address receiver, uint256 assets, uint256 shares) private {
+    function _lend(Market.Ledger memory ledger, address receiver, uint256 assets, uint256 shares) private {
         require(assets != 0 && shares != 0, ZeroAmount());
-        uint256 cash = _market.ledger.cash + assets;
+        uint256 cash = ledger.cash + assets;
         require(cash <= MAX_ASSETS, AmountTooLarge(assets, MAX_ASSETS));
-        _market.ledger.cash = uint112(cash);
+        ledger.cash = uint112(cash);
+        _market.ledger = ledger;
         _deposit(msg.sender, receiver, assets, shares);
     }
 
-    function _redeem(address receiver, address owner, uint256 assets, uint256 shares) private {
+    function _redeem(
+        Market.Ledger memory ledger,
+        address receiver,
+        address owner,
+        uint256 assets,
+        uint256 shares
+    ) private {
         require(assets != 0 && shares != 0, ZeroAmount());
-        _market.ledger.cash = _lessCash(_market.ledger.cash, assets);
+        ledger.cash = _lessCash(ledger.cash, assets);
+        _market.ledger = ledger;
         _withdraw(msg.sender, receiver, owner, assets, shares);
     }
 
@@ -615,16 +643,13 @@ contract Vault is
         require(received == expected, TransferMismatch(token, expected, received));
     }
 
-    function _units() private view returns (Market.Units memory) {
-        return
-            Market.Units({
-                spacing: SPACING,
-                collateralMultiplier: COLLATERAL_MULTIPLIER,
-                collateralDivisor: COLLATERAL_DIVISOR,
-                debtMultiplier: DEBT_MULTIPLIER,
-                debtDivisor: DEBT_DIVISOR,
-                priceMultiplier: PRICE_MULTIPLIER
-            });
+    function _units() private view returns (Market.Units memory u) {
+        u.spacing = SPACING;
+        u.collateralMultiplier = COLLATERAL_MULTIPLIER;
+        u.collateralDivisor = COLLATERAL_DIVISOR;
+        u.debtMultiplier = DEBT_MULTIPLIER;
+        u.debtDivisor = DEBT_DIVISOR;
+        u.priceMultiplier = PRICE_MULTIPLIER;
     }
 
     function _decimalsOf(address token) private view returns (uint8 decimals_) {

@@ -12,6 +12,13 @@ import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 library Grid {
     /// @notice Greatest raw tick of the domain (a ratio just below 2⁶⁴).
     int24 internal constant MAX_RAW_TICK = 443_636;
+    /// @dev ln(1.0001), of one raw tick, and ln(2¹²⁸ / 10¹⁸), what lnWad makes of the ratio 1: 10⁻¹⁸.
+    int256 private constant LN_BASE = 99_995_000_333_308;
+    int256 private constant LN_ONE = 47_276_307_437_780_177_293;
+    /// @dev More than a logarithm can be wrong by: LN_BASE by 0.34 for each raw tick, together less than 2¹⁸; lnWad and
+    /// LN_ONE by some units; R_k by less than 2⁻⁶¹ of itself, its two roundings at the bottom of the grid. And far less
+    /// than a step: the tick that the logarithm less this tolerance gives is the answer or the tick before it.
+    int256 private constant TOLERANCE = 2 ** 20;
 
     /// @notice No tick of the grid is as high as `ratio` (Q128.128).
     error RatioAboveGrid(uint256 ratio);
@@ -26,38 +33,55 @@ library Grid {
 
     /// @notice R_k of `tick`, Q128.128.
     function ratioOf(int24 tick, int24 spacing) internal pure returns (uint256) {
-        int24 top = maxTick(spacing);
-        require(tick >= -top && tick <= top, TickOutOfGrid(tick, top));
-        return _ratioOfRaw(tick * spacing);
+        int256 raw = int256(tick) * spacing;
+        if (raw < -MAX_RAW_TICK || raw > MAX_RAW_TICK) revert TickOutOfGrid(tick, maxTick(spacing));
+        return _ratioOfRaw(raw);
+    }
+
+    /// @notice The smallest tick k with R_k ≥ `ratio`, clamped at the bottom of the grid, and its R_k.
+    function ceil(uint256 ratio, int24 spacing) internal pure returns (int24 tick, uint256 atTick) {
+        (tick, atTick) = _ceil(ratio, spacing);
+        require(atTick != 0, RatioAboveGrid(ratio));
     }
 
     /// @notice The smallest tick k with R_k ≥ `ratio`, clamped at the bottom of the grid.
     function ceilTick(uint256 ratio, int24 spacing) internal pure returns (int24 tick) {
-        tick = _ceilTick(ratio, spacing);
-        require(tick <= maxTick(spacing), RatioAboveGrid(ratio));
+        (tick, ) = ceil(ratio, spacing);
     }
 
     /// @notice The largest tick k with R_k ≤ `ratio`, clamped at the top; one below the grid if there is none.
     function floorTick(uint256 ratio, int24 spacing) internal pure returns (int24 tick) {
+        if (ratio >= 1 << 192) return maxTick(spacing);
         // The tick before the smallest one whose ratio is at least one unit higher.
-        tick = ratio >= 1 << 192 ? maxTick(spacing) : _ceilTick(ratio + 1, spacing) - 1;
+        (tick, ) = _ceil(ratio + 1, spacing);
+        tick--;
     }
 
-    /// @dev Up to one tick above the grid, never below it.
-    function _ceilTick(uint256 ratio, int24 spacing) private pure returns (int24 tick) {
+    /// @dev As `ceil`; if there is none, the tick above the grid and 0.
+    function _ceil(uint256 ratio, int24 spacing) private pure returns (int24 tick, uint256 atTick) {
         int24 top = maxTick(spacing);
-        if (ratio < 1 << 64) return -top; // every R_k is at least 2⁶⁴
-        if (ratio >= 1 << 192) return top + 1; // and below 2¹⁹²
-        // R_t ≤ ratio ≤ R_(t+1) follows from the two floors, so only t itself has to be compared.
-        int24 raw = TickMath.getTickAtSqrtPrice(uint160(FixedPointMathLib.sqrt(ratio << 64)));
-        tick = raw / spacing;
-        int24 rest = raw % spacing;
-        if (rest > 0 || (rest == 0 && _ratioOfRaw(raw) < ratio)) tick++;
-        if (tick < -top) tick = -top;
+        if (ratio >= 1 << 192) return (top + 1, 0);
+        tick = -top;
+        // No overflow: |ln| < 45 × 10¹⁸, and the quotient is at most a raw tick.
+        unchecked {
+            if (ratio > 1 << 64) {
+                int256 x = FixedPointMathLib.lnWad(int256(ratio)) - LN_ONE - TOLERANCE;
+                int256 step = LN_BASE * spacing;
+                int256 quotient = x / step;
+                if (x % step > 0) quotient++;
+                if (quotient > tick) tick = int24(quotient);
+            }
+            // The answer, or the tick before it.
+            for (; tick <= top; tick++) {
+                atTick = _ratioOfRaw(int256(tick) * spacing);
+                if (atTick >= ratio) return (tick, atTick);
+            }
+            return (tick, 0);
+        }
     }
 
-    function _ratioOfRaw(int24 raw) private pure returns (uint256) {
-        uint256 root = TickMath.getSqrtPriceAtTick(raw);
+    function _ratioOfRaw(int256 raw) private pure returns (uint256) {
+        uint256 root = TickMath.getSqrtPriceAtTick(int24(raw));
         // No overflow: root < 2¹²⁸ within the domain.
         unchecked {
             return (root * root) >> 64;

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {AdaptiveRate} from "./AdaptiveRate.sol";
 import {TickBook} from "./TickBook.sol";
 
@@ -80,34 +81,43 @@ library Market {
     /// @notice The ledger with interest charged up to now.
     function accrued(State storage self, Units memory units) internal view returns (Ledger memory l) {
         l = self.ledger;
-        if (block.timestamp != l.accruedAt) charge(l, units);
+        charge(l, units);
     }
 
     /// @notice Charges interest up to now, in memory.
     function charge(Ledger memory l, Units memory units) internal view {
         uint256 elapsed = block.timestamp - l.accruedAt;
+        if (elapsed == 0) return;
+        uint256 bookDebt = l.debt;
+        uint256 index = l.borrowIndex;
         l.accruedAt = uint32(block.timestamp);
-        uint256 debt = debtTokensDown(unitsDown(l.debt, l.borrowIndex), units);
+        uint256 debt = debtTokensDown(unitsDown(bookDebt, index), units);
         (uint256 rate, uint256 rateAtTarget) = AdaptiveRate.accrue(
             utilization(debt, l.cash),
             l.rateAtTarget,
             elapsed
         );
         l.rateAtTarget = uint40(rateAtTarget); // bounded by AdaptiveRate.MAX
-        if (l.debt == 0) return;
-        // The index saturates instead of overflowing: a market must stay repayable for ever.
-        uint256 index = Math.min(
-            Math.ceilDiv(l.borrowIndex * AdaptiveRate.growth(rate, elapsed), WAD),
-            type(uint104).max
-        );
-        l.borrowIndex = uint104(index);
-        uint256 interest = debtTokensDown(unitsDown(l.debt, index), units) - debt;
-        l.reserves = uint112(Math.min(l.reserves + (interest * l.reserveFactor) / 100, type(uint112).max));
+        if (bookDebt == 0) return;
+        // No overflow: growth < 2⁸⁹, and the index only rises.
+        unchecked {
+            index = FixedPointMathLib.divUp(index * AdaptiveRate.growth(rate, elapsed), WAD);
+            // The index saturates instead of overflowing: a market must stay repayable for ever.
+            if (index > type(uint104).max) index = type(uint104).max;
+            l.borrowIndex = uint104(index);
+            uint256 interest = debtTokensDown(unitsDown(bookDebt, index), units) - debt;
+            uint256 reserves = l.reserves + (interest * l.reserveFactor) / 100;
+            l.reserves = reserves > type(uint112).max ? type(uint112).max : uint112(reserves);
+        }
     }
 
     /// @notice The share of the lenders' tokens that is lent out, WAD.
     function utilization(uint256 debt, uint256 cash) internal pure returns (uint256) {
-        return debt.mulDiv(WAD, Math.max(debt + cash, 1));
+        // No overflow: debt < 2¹³⁶ and cash < 2¹¹².
+        unchecked {
+            uint256 assets = debt + cash;
+            return assets == 0 ? 0 : (debt * WAD) / assets;
+        }
     }
 
     function accrue(State storage self, Units memory units) internal returns (Ledger memory l) {
@@ -117,12 +127,18 @@ library Market {
 
     // ------------------------------------------------------------------ units
 
+    // Book debt and the index are below 2¹⁰⁴, so that debt units are below 2¹³⁶: their products do not overflow.
+
     function unitsDown(uint256 bookDebt, uint256 index) internal pure returns (uint256) {
-        return (bookDebt * index) / BORROW_INDEX_ONE;
+        unchecked {
+            return (bookDebt * index) / BORROW_INDEX_ONE;
+        }
     }
 
     function unitsUp(uint256 bookDebt, uint256 index) internal pure returns (uint256) {
-        return Math.ceilDiv(bookDebt * index, BORROW_INDEX_ONE);
+        unchecked {
+            return FixedPointMathLib.divUp(bookDebt * index, BORROW_INDEX_ONE);
+        }
     }
 
     function bookDown(uint256 debtUnits, uint256 index) internal pure returns (uint256) {
@@ -130,15 +146,21 @@ library Market {
     }
 
     function bookUp(uint256 debtUnits, uint256 index) internal pure returns (uint256) {
-        return Math.ceilDiv(debtUnits * BORROW_INDEX_ONE, index);
+        return FixedPointMathLib.divUp(debtUnits * BORROW_INDEX_ONE, index);
     }
 
+    // Debt units are below 2²³² even as the price of a pot, and the divisor is at most 10⁶: no overflow.
+
     function debtTokensDown(uint256 debtUnits, Units memory u) internal pure returns (uint256) {
-        return (debtUnits * u.debtDivisor) / u.debtMultiplier;
+        unchecked {
+            return (debtUnits * u.debtDivisor) / u.debtMultiplier;
+        }
     }
 
     function debtTokensUp(uint256 debtUnits, Units memory u) internal pure returns (uint256) {
-        return Math.ceilDiv(debtUnits * u.debtDivisor, u.debtMultiplier);
+        unchecked {
+            return FixedPointMathLib.divUp(debtUnits * u.debtDivisor, u.debtMultiplier);
+        }
     }
 
     function debtUnitsDown(uint256 tokens, Units memory u) internal pure returns (uint256) {
@@ -146,7 +168,7 @@ library Market {
     }
 
     function debtUnitsUp(uint256 tokens, Units memory u) internal pure returns (uint256) {
-        return Math.ceilDiv(tokens * u.debtMultiplier, u.debtDivisor);
+        return FixedPointMathLib.divUp(tokens * u.debtMultiplier, u.debtDivisor);
     }
 
     function collateralUnitsDown(uint256 tokens, Units memory u) internal pure returns (uint256) {
@@ -154,7 +176,7 @@ library Market {
     }
 
     function collateralUnitsUp(uint256 tokens, Units memory u) internal pure returns (uint256) {
-        return Math.ceilDiv(tokens * u.collateralMultiplier, u.collateralDivisor);
+        return FixedPointMathLib.divUp(tokens * u.collateralMultiplier, u.collateralDivisor);
     }
 
     function collateralTokensDown(uint256 units, Units memory u) internal pure returns (uint256) {
@@ -163,7 +185,7 @@ library Market {
 
     /// @notice Price in book debt per collateral unit, Q128.128, rounded down.
     function bookPriceDown(uint256 price, uint256 index, Units memory u) internal pure returns (uint256) {
-        return price.mulDiv(BORROW_INDEX_ONE * u.priceMultiplier, index);
+        return FixedPointMathLib.fullMulDiv(price, BORROW_INDEX_ONE * u.priceMultiplier, index);
     }
 
     /// @notice Price in book debt per collateral unit, Q128.128, rounded up.

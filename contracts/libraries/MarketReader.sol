@@ -128,7 +128,8 @@ library MarketReader {
             word = _at(self.vault, NODE, id);
         }
         node = _toNode(word);
-        if (node.kind == TickBook.Kind.Live) debt = TickBook.debtOf(node, shares);
+        if (node.kind == TickBook.Kind.Live)
+            debt = TickBook.debtOf(node.count, node.debt, node.index, shares);
     }
 
     function _toNode(uint256 word) private pure returns (TickBook.Node memory) {

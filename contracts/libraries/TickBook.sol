@@ -58,7 +58,7 @@ library TickBook {
 
     struct State {
         // slot 0
-        uint32 nodes; //    32  ids given so far; the first is 1
+        uint32 nodes; //    32  ids given so far, from 1, beside the first node of each tick
         int24 top; //       24  no tick above it is populated
         uint32 seizedAt; // 32  when the pot was seized: the mean, weighted by collateral
         uint128 potDebt; // 128  what was seized and not yet sold: debt units (18 decimals, no index)
@@ -66,7 +66,7 @@ library TickBook {
         uint128 potCollateral; // collateral units
         mapping(uint32 id => Node) node;
         mapping(int24 word => uint256) bitmap; //   256 ticks a word; a bit is set ⇔ the tick's node has count > 0
-        mapping(int24 word => uint256) liveNode; // 8 ids a word, never cleared: the bitmap is the truth
+        mapping(int24 word => uint256) liveNode; // 8 ids a word, never cleared: the bitmap is the truth. 0: the first
         mapping(bytes32 key => Position) position;
     }
 
@@ -78,7 +78,9 @@ library TickBook {
         int24 newTick; // meaningful if newDebt > 0
         uint256 ratio; // R of newTick
         uint256 taken; // collateral units that left
-        Position position;
+        uint32 node; //   the position now
+        uint128 shares;
+        uint96 surplus;
     }
 
     /// @dev A walk down the populated ticks: every word is read once, and what it vacates of a word is written at once.
@@ -94,6 +96,8 @@ library TickBook {
     uint256 internal constant INDEX_ONE = 2 ** 79;
     /// @dev A node whose index falls below is rebased, so that shares fit 128 bits: 104 + 79 − 63 = 120.
     uint256 internal constant INDEX_MIN = 2 ** 63;
+    /// @dev The first node of a tick needs no id from the counter and no entry in `liveNode`: its id is this and the tick.
+    uint32 internal constant FIRST_OF_TICK = 0xff00_0000;
 
     // Where `Node` has its fields.
     uint256 private constant RANK_AT = 8;
@@ -115,22 +119,18 @@ library TickBook {
         return bytes32((uint256(uint160(owner)) << 96) | sub);
     }
 
-    /// @notice The live node that a position belongs to now (or a closed one, or none), and its debt there.
-    function resolve(
-        State storage self,
-        Position memory position
-    ) internal view returns (uint32 id, Node memory node, uint256 debt) {
-        id = position.node;
-        if (id == 0) return (id, node, 0);
-        uint256 shares = position.shares;
-        node = self.node[id];
+    /// @notice The live node that `shares` of `id` belong to now, and their debt there; 0 if there is none any more.
+    function resolve(State storage self, uint32 id, uint256 shares) internal view returns (uint32, uint256) {
+        if (id == 0) return (0, 0);
+        Node storage node = self.node[id];
         while (node.kind == Kind.Linked) {
             Link storage link = _linkOf(self, id);
             shares = acrossLink(shares, link.from, link.to);
             id = link.parent;
             node = self.node[id];
         }
-        if (node.kind == Kind.Live) debt = debtOf(node, shares);
+        if (node.kind != Kind.Live) return (0, 0);
+        return (id, debtOf(node.count, node.debt, node.index, shares));
     }
 
     /// @notice Shares of a child in terms of its parent.
@@ -139,8 +139,13 @@ library TickBook {
     }
 
     /// @notice Debt of `shares` of a live node: rounded down, or all that is left for the last one.
-    function debtOf(Node memory node, uint256 shares) internal pure returns (uint256) {
-        return node.count == 1 ? node.debt : (shares * node.index) / INDEX_ONE;
+    function debtOf(
+        uint256 count,
+        uint256 debt,
+        uint256 index,
+        uint256 shares
+    ) internal pure returns (uint256) {
+        return count == 1 ? debt : (shares * index) / INDEX_ONE;
     }
 
     /// @notice Collateral behind `debt` at `ratio`, rounded down (taken out).
@@ -150,7 +155,7 @@ library TickBook {
 
     /// @notice Collateral behind `debt` at `ratio`, rounded up (put in).
     function behindUp(uint256 debt, uint256 ratio) internal pure returns (uint256) {
-        return Math.ceilDiv(debt << 128, ratio);
+        return FixedPointMathLib.divUp(debt << 128, ratio);
     }
 
     /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.
@@ -187,8 +192,9 @@ library TickBook {
     }
 
     /// @notice The id of `tick` in its word of eight.
-    function idIn(uint256 word, int24 tick) internal pure returns (uint32) {
-        return uint32(word >> _idShift(tick));
+    function idIn(uint256 word, int24 tick) internal pure returns (uint32 id) {
+        id = uint32(word >> _idShift(tick));
+        if (id == 0) id = FIRST_OF_TICK | uint24(tick);
     }
 
     // ------------------------------------------------------------------ one position
@@ -206,105 +212,113 @@ library TickBook {
         bool fold,
         int24 spacing
     ) internal returns (Outcome memory out) {
-        Position memory position = slot;
-        (uint32 id, Node memory node, uint256 debt) = resolve(self, position);
+        (uint32 id, uint256 debt) = resolve(self, slot.node, slot.shares);
+        uint256 surplus = slot.surplus;
+        uint256 collateral = fold ? surplus : 0;
         uint256 ratio;
-        uint256 collateral = fold ? position.surplus : 0;
-        if (debt != 0) {
-            ratio = Grid.ratioOf(node.tick, spacing);
-            collateral += behindDown(debt, ratio);
-        }
-        out.oldDebt = debt;
-        out.oldTick = node.tick;
-
-        if (collateralDelta < 0) {
-            out.taken = collateralDelta == type(int256).min ? collateral : uint256(-collateralDelta);
-            require(out.taken <= collateral, InsufficientCollateral(out.taken, collateral));
-            collateral -= out.taken;
-        } else {
-            collateral += uint256(collateralDelta);
-        }
-        if (debtDelta < 0) debt = Math.saturatingSub(debt, uint256(-debtDelta));
-        else debt += uint256(debtDelta);
-        out.newDebt = debt;
-
         uint256 need;
-        if (debt != 0) {
-            (out.newTick, out.ratio) = _tickFor(
-                debt,
-                collateral,
-                // only a change that reduces risk is held at or below its old tick
-                collateralDelta >= 0 && debtDelta <= 0 ? ratio : 0,
-                spacing
-            );
-            need = behindUp(debt, out.ratio);
+        // No overflow: what is there is below 2¹⁶⁹, and a signed amount is at most 2²⁵⁵.
+        unchecked {
+            out.oldDebt = debt;
+            if (debt != 0) {
+                out.oldTick = self.node[id].tick;
+                ratio = Grid.ratioOf(out.oldTick, spacing);
+                collateral += behindDown(debt, ratio);
+            }
+            if (collateralDelta < 0) {
+                uint256 taken = collateralDelta == type(int256).min ? collateral : uint256(-collateralDelta);
+                require(taken <= collateral, InsufficientCollateral(taken, collateral));
+                out.taken = taken;
+                collateral -= taken;
+            } else {
+                collateral += uint256(collateralDelta);
+            }
+            debt = debtDelta < 0 ? Math.saturatingSub(debt, uint256(-debtDelta)) : debt + uint256(debtDelta);
+            out.newDebt = debt;
+            if (debt != 0) {
+                // Only a change that reduces risk is held at or below its old tick.
+                if (collateralDelta < 0 || debtDelta > 0) ratio = 0;
+                (out.newTick, ratio) = _tickFor(debt, collateral, ratio, spacing);
+                out.ratio = ratio;
+                need = behindUp(debt, ratio);
+            }
+            collateral = collateral > need ? collateral - need : 0;
+            if (!fold) collateral += surplus;
         }
-        out.position.surplus = ((collateral > need ? collateral - need : 0) + (fold ? 0 : position.surplus))
-            .toUint96();
-        (out.position.node, out.position.shares) = _move(self, id, node, out);
-        slot.node = out.position.node;
-        slot.shares = out.position.shares;
-        slot.surplus = out.position.surplus;
+        out.surplus = collateral.toUint96();
+        (out.node, out.shares) = _move(self, id, out.oldDebt, debt, out.newTick);
+        slot.node = out.node;
+        slot.shares = out.shares;
+        slot.surplus = out.surplus;
     }
 
-    /// @dev Takes the position's old debt out of `node` (live, closed or none) and puts its new debt at the new tick.
+    /// @dev Takes a position's old debt out of its live node (0: it has none) and puts its new debt at `tick`; the node
+    /// and its shares there.
     function _move(
         State storage self,
         uint32 id,
-        Node memory node,
-        Outcome memory out
+        uint256 oldDebt,
+        uint256 newDebt,
+        int24 tick
     ) private returns (uint32, uint128) {
-        bool member = node.kind == Kind.Live;
-        if (out.newDebt == 0) {
-            if (member) _leave(self, id, node, out.oldDebt);
-            return (0, 0);
-        }
-        if (member && node.tick == out.newTick) {
-            node.debt = (node.debt - out.oldDebt + out.newDebt).toUint104();
-        } else {
-            bool populated = isPopulated(self, out.newTick);
-            if (member && node.count == 1 && !populated) {
-                // The only member takes its node along: no new node, and nobody else's shares to keep.
-                _flipBit(self, node.tick);
-                node.tick = out.newTick;
-                node.index = uint80(INDEX_ONE);
-                node.debt = out.newDebt.toUint104();
-                _populate(self, id, out.newTick);
-            } else {
-                if (member) _leave(self, id, node, out.oldDebt);
-                (id, node) = _join(self, out.newTick, out.newDebt, populated);
+        if (id != 0) {
+            Node storage node = self.node[id];
+            int24 oldTick = node.tick;
+            uint32 others = node.count - 1;
+            uint256 rest = node.debt - oldDebt;
+            if (newDebt != 0) {
+                if (oldTick == tick) {
+                    node.debt = (rest + newDebt).toUint104();
+                    return (id, _sharesOf(newDebt, node.index));
+                }
+                if (others == 0 && !isPopulated(self, tick)) {
+                    // The only member takes its node along: no new node, and nobody else's shares to keep.
+                    node.tick = tick;
+                    node.index = uint80(INDEX_ONE);
+                    node.debt = newDebt.toUint104();
+                    _flipBit(self, oldTick);
+                    _populate(self, id, tick);
+                    return (id, uint128(newDebt));
+                }
             }
+            node.count = others;
+            node.debt = uint104(rest);
+            if (others == 0) _flipBit(self, oldTick);
         }
-        self.node[id] = node;
-        return (id, ((out.newDebt * INDEX_ONE) / node.index).toUint128());
+        if (newDebt == 0) return (0, 0);
+        return _join(self, tick, newDebt);
     }
 
-    function _leave(State storage self, uint32 id, Node memory node, uint256 debt) private {
-        node.debt -= uint104(debt);
-        node.count -= 1;
-        if (node.count == 0) _flipBit(self, node.tick);
-        self.node[id] = node;
-    }
-
-    /// @dev The node at `tick` with one more member, in memory. An emptied node still at its tick is used again.
-    function _join(
-        State storage self,
-        int24 tick,
-        uint256 debt,
-        bool populated
-    ) private returns (uint32 id, Node memory node) {
+    /// @dev One more member at `tick`. The node itself tells whether the tick is populated: no need to read the bitmap. An
+    /// emptied node still at its tick is used again.
+    function _join(State storage self, int24 tick, uint256 debt) private returns (uint32 id, uint128 shares) {
         id = liveNodeAt(self, tick);
-        if (id != 0) node = self.node[id];
-        if (!populated) {
-            if (id == 0 || node.kind != Kind.Live || node.tick != tick || node.count != 0) {
-                id = ++self.nodes;
-                node = Node({kind: Kind.Live, rank: 0, tick: tick, count: 0, index: 0, debt: 0});
-            }
-            node.index = uint80(INDEX_ONE);
-            _populate(self, id, tick);
+        Node storage node = self.node[id];
+        Kind kind = node.kind;
+        bool here = kind == Kind.Live && node.tick == tick;
+        if (here && node.count != 0) {
+            node.count += 1;
+            node.debt = (node.debt + debt).toUint104();
+            return (id, _sharesOf(debt, node.index));
         }
-        node.count += 1;
-        node.debt += debt.toUint104();
+        if (!here && kind != Kind.None) id = _newId(self); // merged, closed or moved away
+        self.node[id] = Node({
+            kind: Kind.Live,
+            rank: 0,
+            tick: tick,
+            count: 1,
+            index: uint80(INDEX_ONE),
+            debt: debt.toUint104()
+        });
+        _populate(self, id, tick);
+        shares = uint128(debt);
+    }
+
+    /// @dev Rounded down. No overflow: the debt has been found to fit its node.
+    function _sharesOf(uint256 debt, uint256 index) private pure returns (uint128) {
+        unchecked {
+            return ((debt * INDEX_ONE) / index).toUint128();
+        }
     }
 
     /// @dev The smallest tick that `debt` over `collateral` may take, at most the one of `ceiling` unless that is 0.
@@ -315,10 +329,9 @@ library TickBook {
         int24 spacing
     ) private pure returns (int24 tick, uint256 ratio) {
         require(collateral != 0 || ceiling != 0, DebtWithoutCollateral(debt));
-        ratio = collateral == 0 ? ceiling : Math.ceilDiv(debt << 128, collateral);
+        ratio = collateral == 0 ? ceiling : FixedPointMathLib.divUp(debt << 128, collateral);
         if (ceiling != 0 && ratio > ceiling) ratio = ceiling;
-        tick = Grid.ceilTick(ratio, spacing);
-        ratio = Grid.ratioOf(tick, spacing);
+        (tick, ratio) = Grid.ceil(ratio, spacing);
     }
 
     // ------------------------------------------------------------------ a walk down (liquidation)
@@ -419,7 +432,7 @@ library TickBook {
             node = uint72(node) | (index << INDEX_AT) | (debt << DEBT_AT);
             if (index < INDEX_MIN) {
                 // It merges into a new node, empty and of the same rank.
-                (id, node) = merge(self, ++self.nodes, uint40(node) | (INDEX_ONE << INDEX_AT), id, node);
+                (id, node) = merge(self, _newId(self), uint40(node) | (INDEX_ONE << INDEX_AT), id, node);
             }
         }
         return (id, node);
@@ -465,6 +478,11 @@ library TickBook {
 
     // ------------------------------------------------------------------ storage
 
+    function _newId(State storage self) private returns (uint32 id) {
+        id = ++self.nodes;
+        assert(id < FIRST_OF_TICK);
+    }
+
     function _populate(State storage self, uint32 id, int24 tick) private {
         _flipBit(self, tick);
         _setLiveNode(self, id, tick);
@@ -477,9 +495,9 @@ library TickBook {
 
     function _setLiveNode(State storage self, uint32 id, int24 tick) private {
         uint256 word = self.liveNode[tick >> 3];
+        if (idIn(word, tick) == id) return;
         uint256 shift = _idShift(tick);
-        uint256 updated = (word & ~(uint256(type(uint32).max) << shift)) | (uint256(id) << shift);
-        if (updated != word) self.liveNode[tick >> 3] = updated;
+        self.liveNode[tick >> 3] = (word & ~(uint256(type(uint32).max) << shift)) | (uint256(id) << shift);
     }
 
     function _idShift(int24 tick) private pure returns (uint256) {

@@ -142,12 +142,11 @@ export const CLAIMS: Claim[] = [
     name: "TickBook: a position's debt",
     library: "TickBook",
     functions: ["debtOf"],
-    structs: ["Node"],
-    given: "TickBook.Node memory node, uint256 shares",
+    given: "uint32 count, uint104 nodeDebt, uint80 index, uint256 shares",
     says: `require(shares < 1 << 145);
-        uint256 debt = TickBook.debtOf(node, shares);
-        if (node.count != 1) assert(debt * TickBook.INDEX_ONE <= shares * node.index);
-        else assert(debt == node.debt);`,
+        uint256 debt = TickBook.debtOf(count, nodeDebt, index, shares);
+        if (count != 1) assert(debt * TickBook.INDEX_ONE <= shares * index);
+        else assert(debt == nodeDebt);`,
   },
   {
     name: "TickBook: shares of a new member, and back",

@@ -23,7 +23,7 @@ import {
   MIN_INT256,
 } from "../support/market.ts";
 import { Random } from "./random.ts";
-import { type BookState, readBook } from "./storage.ts";
+import { type BookState, FIRST_OF_TICK, readBook } from "./storage.ts";
 
 export interface Scenario extends MarketOptions {
   name: string;
@@ -79,6 +79,8 @@ export class Run {
   };
   private readonly trace: string[] = [];
   private slack: bigint | undefined;
+  /** First nodes of ticks, which are not counted by the book. */
+  private readonly firstNodes = new Set<bigint>();
   private donations = 0n;
   private collateralUsd: bigint;
   private broken = false;
@@ -771,10 +773,12 @@ export class Run {
       }
     }
     if (nodes !== book.debt) throw new Mismatch(`The nodes owe ${nodes}, the book ${book.debt}`);
-    const limit = book.nodes.toString(2).length * 2;
+    for (const { node } of book.positions.values()) if (node >= FIRST_OF_TICK) this.firstNodes.add(node);
+    const ids = book.nodes + BigInt(this.firstNodes.size);
+    const limit = ids.toString(2).length * 2;
     for (const [name, { surplus, depth }] of book.positions) {
       held += surplus << 64n;
-      if (depth > limit) throw new Mismatch(`${name} is ${depth} links deep of ${book.nodes} nodes`);
+      if (depth > limit) throw new Mismatch(`${name} is ${depth} links deep of ${ids} nodes`);
     }
     // I1: what the vault holds beyond what it promises never decreases.
     const [collateralMultiplier, collateralDivisor] = await market.vault.scales();

@@ -4,6 +4,8 @@ import { AbiCoder, getAddress, keccak256 } from "ethers";
 const NODE_SLOT = 7n;
 const POSITION_SLOT = 10n;
 const INDEX_ONE = 1n << 79n;
+/** Ids from here on are a tick's first node. */
+export const FIRST_OF_TICK = 0xff00_0000n;
 const KIND = { Live: 1n, Linked: 2n, Closed: 3n } as const;
 
 export interface BookPosition {
