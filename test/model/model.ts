@@ -127,8 +127,6 @@ const BPS = 10_000n;
 const Q128 = 1n << 128n;
 const MICRO = Real.of(10n ** 12n);
 const WEI = Real.ratio(1n, 10n ** 18n);
-/** An index of a node never has fewer bits. */
-const INDEX_STEP = Real.ratio(1n, 1n << 63n);
 /** Of the borrow index: it has 72 bits after the point. */
 const BORROW_INDEX_STEP = Real.ratio(1n, 1n << 72n);
 const POT_DISCOUNT_PERIOD = 3600n;
@@ -145,6 +143,8 @@ export class Model {
   readonly shares = new Map<string, Real>();
   /** Decisions that an implementation may have taken otherwise. */
   readonly ambiguous: string[] = [];
+  /** Branches that were taken, and how often: what a run without a difference has shown. */
+  readonly reached = new Map<string, number>();
 
   now: bigint;
   accruedAt: bigint;
@@ -176,18 +176,23 @@ export class Model {
     lendersLoss: Real.zero,
   };
 
-  /** What earlier members may have left behind in a tick: the last one takes it. A bound, book debt. */
+  /** What earlier members left behind in a tick: the last one takes it. Book debt; nothing, within its bound. */
   private readonly residue = new Map<number, Real>();
   /** Who is at each populated tick. */
   private readonly ticks = new Map<number, Set<string>>();
   private readonly debtUnitsPerToken: Real;
   private readonly collateralUnitsPerToken: Real;
   private readonly priceScale: Real;
+  /** What a move may take of a position's debt because its node's index is rounded. */
+  private readonly indexStep: Real;
 
+  /** `indexMin`: an index of a node never has fewer bits. */
   constructor(
     readonly parameters: Parameters,
     startedAt: bigint,
+    indexMin = 1n << 63n,
   ) {
+    this.indexStep = Real.ratio(1n, indexMin);
     this.grid = new Grid(parameters.spacing);
     this.now = startedAt;
     this.accruedAt = startedAt;
@@ -223,6 +228,24 @@ export class Model {
   adoptInterest(index: bigint, rateAtTarget: bigint): void {
     this.borrowIndex = Real.ratio(index, 1n << 72n);
     this.rateAtTarget = Real.ratio(rateAtTarget, 10n ** 18n);
+  }
+
+  /**
+   * Takes over what an implementation with a tiny index keeps, after it was compared: its roundings are percents, and
+   * would soon leave nothing to compare. `nodes`: the whole debt of each tick.
+   */
+  adoptBook(
+    positions: Iterable<[string, { debt: bigint; surplus: bigint }]>,
+    nodes: Iterable<{ tick: number; debt: bigint }>,
+  ): void {
+    for (const [name, { debt, surplus }] of positions) {
+      this.put(name, { ...this.account(name), debt: Real.of(debt), surplus: Real.of(surplus) });
+    }
+    this.residue.clear();
+    for (const { tick, debt } of nodes) {
+      if (this.membersAt(tick).size === 1) continue;
+      this.residue.set(tick, Real.of(debt).minus(this.debtsAt(tick)));
+    }
   }
 
   accrued(): { borrowIndex: Real; rateAtTarget: Real; reserves: Real } {
@@ -290,6 +313,9 @@ export class Model {
     const out = collateral === "all" || collateral < 0n;
     if (!acts && (out || debtDelta > 0n)) throw new Refusal("NotAuthorized");
     if (collateral === 0n && debtDelta === 0n) throw new Refusal("ZeroAmount");
+    if (collateral !== "all" && collateral > 0n) {
+      if (this.collateralIn(collateral).isZero()) throw new Refusal("ZeroAmount");
+    }
     const index = debtDelta !== 0n || out ? this.accrued().borrowIndex : this.borrowIndex;
 
     const before = this.account(name);
@@ -299,17 +325,17 @@ export class Model {
       before.tick === undefined ? Real.zero : oldDebt.over(this.grid.ratio(before.tick)).rounded();
     let margin = acts ? before.surplus.plus(behind) : behind;
     let taken = Real.zero;
-    let addedTokens = Real.zero;
+    let added = Real.zero;
     if (collateral === "all") {
       taken = margin;
     } else if (collateral < 0n) {
-      taken = this.toCollateralUnits(Real.of(-collateral));
+      taken = this.collateralOut(-collateral);
       if (this.compare(taken, margin, "InsufficientCollateral") > 0)
         throw new Refusal("InsufficientCollateral");
     } else {
-      addedTokens = Real.of(collateral);
+      added = this.collateralIn(collateral);
     }
-    margin = margin.minus(taken).plus(this.toCollateralUnits(addedTokens)).orZero();
+    margin = margin.minus(taken).plus(added).orZero();
     if (collateral === "all") margin = Real.zero;
 
     let debt = oldDebt;
@@ -318,6 +344,10 @@ export class Model {
       debt = oldDebt.plus(this.toDebtUnits(Real.of(debtDelta)).over(index).rounded());
     } else if (debtDelta < 0n) {
       const repaid = this.toDebtUnits(Real.of(-debtDelta)).over(index).rounded();
+      if (repaid.compare(Real.one) < 0) {
+        if (repaid.isNear(Real.one)) this.ambiguous.push("ZeroAmount");
+        throw new Refusal("ZeroAmount");
+      }
       if (this.compare(repaid, oldDebt, "closes") >= 0) {
         debt = Real.zero;
       } else {
@@ -342,6 +372,8 @@ export class Model {
       after.surplus = margin.minus(need).orZero();
       if (!acts) after.surplus = after.surplus.plus(before.surplus);
     }
+    this.checkWidth(after.surplus, 96n);
+    this.checkWidth(this.totalBookDebt().minus(oldDebt).plus(after.debt), 104n);
 
     const taking = collateral === "all" ? Real.zero : Real.of(collateral);
     const collateralMoved =
@@ -392,13 +424,24 @@ export class Model {
     this.put(to, moved);
   }
 
+  /** What does not fit its place in the book is refused. */
+  private checkWidth(amount: Real, width: bigint): void {
+    if (this.compare(amount, Real.of(1n << width), `${width} bits`) >= 0) {
+      throw new Refusal("SafeCastOverflowedUintDowncast");
+    }
+  }
+
   /** The smallest tick that `debt` over `margin` may take, at most `ceiling`. */
   private tickFor(debt: Real, margin: Real, ceiling: number | undefined): number {
     if (margin.isZero() && ceiling === undefined) throw new Refusal("DebtWithoutCollateral");
     if (margin.isZero()) return ceiling!;
     const ratio = debt.over(margin);
     let tick = this.grid.ceilTick(ratio);
-    if (ceiling !== undefined && tick > ceiling) tick = ceiling;
+    if (ceiling !== undefined && tick > ceiling) {
+      this.reach("tick held at its old place");
+      tick = ceiling;
+    }
+    if (tick === this.grid.bottom && ratio.compare(this.grid.ratio(tick)) < 0) this.reach("bottom tick");
     if (tick > this.grid.top) throw new Refusal("RatioAboveGrid");
     const below = tick > this.grid.bottom && ratio.isNear(this.grid.ratio(tick - 1));
     const above = tick !== ceiling && ratio.isNear(this.grid.ratio(tick));
@@ -437,7 +480,7 @@ export class Model {
     if (before.tick !== undefined) {
       // The last one takes the whole residue; others leave what rounding kept from them.
       if (this.membersAt(before.tick).size === 1) this.residue.delete(before.tick);
-      else this.addResidue(before.tick, before.debt.bound());
+      else this.addResidue(before.tick, Real.zero.within(before.debt.bound()));
     }
     this.put(name, after);
   }
@@ -560,6 +603,7 @@ export class Model {
     const { total, waits, more, insolvent } = this.assess(price, side);
     if (more) throw new Refusal("SeizeFirst");
     if (waits) throw new Refusal("LendersWait");
+    if (insolvent.length !== 0) this.checkGrid(this.termsOf(price, this.accrued().borrowIndex));
     return { total, insolvent };
   }
 
@@ -567,6 +611,7 @@ export class Model {
   private settle({ insolvent }: Entry): void {
     this.accrue();
     const before = this.potCollateral;
+    if (insolvent.length !== 0) this.reach("seizure by a lender");
     for (const tick of insolvent) this.seize(tick);
     this.seizedAt = this.seizedAtWith(before, this.potCollateral);
   }
@@ -635,6 +680,7 @@ export class Model {
     const { borrowIndex } = this.accrued();
     const fresh = price.state === "Fresh";
     const terms = this.termsOf(price, borrowIndex);
+    this.checkGrid(terms);
 
     // Decide, then act: nothing has changed if there is nothing to do.
     const ticks = this.populatedTicks().filter((tick) => tick <= fromTick && tick >= terms.trigger);
@@ -645,12 +691,17 @@ export class Model {
       if (maxTicks !== 0 && plan.length === maxTicks) break;
       if (this.isInsolvent(from, terms.high)) {
         if (fresh) plan.push({ from, to: undefined, w: Real.zero });
+        else this.reach("insolvent tick skipped");
         continue;
       }
       if (seizeOnly) break;
       const w = this.salePrice(from, terms);
       const { to, cost } = this.landing(from, w, terms, budget);
-      if (to === from) break;
+      if (to === from) {
+        this.reach("budget too small for a step");
+        break;
+      }
+      if (to !== terms.target) this.reach("partial landing");
       plan.push({ from, to, w });
       budget = budget.minus(cost);
       repaid = repaid.plus(cost);
@@ -723,6 +774,12 @@ export class Model {
     return { liquidatable, insolvent };
   }
 
+  /** At the ends of the grid there is no tick to liquidate from, or none to land at. */
+  private checkGrid({ trigger, target }: Terms): void {
+    if (trigger > this.grid.top) throw new Refusal("RatioAboveGrid");
+    if (target < this.grid.bottom) throw new Refusal("TickOutOfGrid");
+  }
+
   private termsOf(price: Price, borrowIndex: Real): Terms {
     const { risk } = this.parameters;
     const high = this.bookPrice(price.high, borrowIndex);
@@ -762,6 +819,10 @@ export class Model {
     const gap = high.times(Real.one.plus(least)).over(low).minus(Real.one).rounded(WEI);
     const cap = high.over(this.grid.ratio(tick)).minus(Real.one).times(Real.ratio(9n, 10n)).rounded(WEI);
     const bonus = wanted.greatest(gap).least(cap.greatest(least));
+    if (bonus.compare(cap) === 0) this.reach("bonus at the equity cap");
+    else if (bonus.compare(gap) === 0 && gap.compare(wanted) > 0) this.reach("bonus by the gap");
+    else if (bonus.compare(bps(risk.bonusMax)) === 0) this.reach("bonus at its maximum");
+    else if (bonus.compare(least) === 0) this.reach("bonus at its minimum");
     const w = high.over(Real.one.plus(bonus));
     return w.rounded(w.times(PRICE_STEP)).rounded(Real.ratio(1n, Q128));
   }
@@ -796,11 +857,15 @@ export class Model {
 
   /** Moves the accounts of a tick, one of `sweep`; returns the collateral units that are sold. */
   private sell(from: number, to: number, w: Real, sweep: number): Real {
-    const { sold, dust } = this.move(from, to, w);
+    const { sold, dust, left } = this.move(from, to, w);
+    this.reach("tick sold");
+    if (!dust.isZero()) this.reach("dust");
+    if (left.isZero()) this.reach("sold to nothing");
+    if (this.membersAt(to).size !== 0) this.reach("merge into a populated tick");
     const factor = this.gain(w, from).over(this.gain(w, to));
     // At most one link for each node of the sweep, one into the target's, one rebase.
     const links = Real.of(BigInt(sweep) + 2n);
-    const residue = (this.residue.get(from) ?? Real.zero).plus(Real.one).plus(dust.exact());
+    const residue = this.residueAt(from).times(factor).within(Real.one.plus(dust));
     // Whoever is there already may become the child of a merge.
     for (const name of this.membersAt(to)) {
       const account = this.account(name);
@@ -810,7 +875,7 @@ export class Model {
       const account = this.account(name);
       const debt = account.debt
         .times(factor)
-        .rounded(account.debt.times(INDEX_STEP))
+        .rounded(account.debt.times(this.indexStep))
         .rounded(links)
         .rounded(dust);
       this.put(name, { ...account, tick: to, debt });
@@ -825,6 +890,11 @@ export class Model {
     const bookDebt = this.tickDebt(tick);
     const debt = bookDebt.times(this.borrowIndex).rounded();
     const collateral = bookDebt.over(this.grid.ratio(tick)).rounded();
+    this.reach("tick seized");
+    const old = this.now - this.seizedAt > POT_DISCOUNT_PERIOD / 4n;
+    if (old && collateral.times(Real.of(1000n)).compare(this.potCollateral) < 0) {
+      this.reach("dust joins an old pot");
+    }
     for (const name of this.membersAt(tick)) {
       this.put(name, { tick: undefined, debt: Real.zero, surplus: this.account(name).surplus });
     }
@@ -849,12 +919,14 @@ export class Model {
     let cost = bought.times(at).rounded();
     let debtSold = this.potDebt;
     if (this.compare(cost, budgetUnits, "pot") > 0) {
+      this.reach("pot sold in part");
       bought = budgetUnits.over(at).rounded();
       cost = bought.times(at).rounded();
       debtSold = this.potDebt.times(bought).over(this.potCollateral).rounded();
       this.potDebt = this.potDebt.minus(debtSold).orZero();
       this.potCollateral = this.potCollateral.minus(bought).orZero();
     } else {
+      this.reach("pot sold whole");
       this.potDebt = Real.zero;
       this.potCollateral = Real.zero;
     }
@@ -868,6 +940,10 @@ export class Model {
     result.reservesPaid = rest.least(this.reserves);
     result.lendersLoss = rest.minus(result.reservesPaid);
     this.reserves = this.reserves.minus(result.reservesPaid).plus(paid.minus(owed).orZero());
+    if (!result.insurancePaid.isZero()) this.reach("loss paid by insurance");
+    if (!result.reservesPaid.isZero()) this.reach("loss paid by reserves");
+    if (!result.lendersLoss.isZero()) this.reach("loss paid by lenders");
+    if (paid.compare(owed) > 0) this.reach("pot sold above its debt");
     return { paid, collateral: bought };
   }
 
@@ -891,7 +967,7 @@ export class Model {
   totalBookDebt(): Real {
     let total = Real.zero;
     for (const { tick, debt } of this.accounts.values()) if (tick !== undefined) total = total.plus(debt);
-    for (const residue of this.residue.values()) total = total.rounded(residue);
+    for (const residue of this.residue.values()) total = total.plus(residue);
     return total;
   }
 
@@ -902,24 +978,31 @@ export class Model {
 
   /** The debt of all that are at `tick`, as a node of an implementation keeps it. */
   tickDebt(tick: number): Real {
+    return this.debtsAt(tick).plus(this.residueAt(tick));
+  }
+
+  private debtsAt(tick: number): Real {
     let total = Real.zero;
     for (const name of this.membersAt(tick)) total = total.plus(this.account(name).debt);
-    return total.rounded(this.residue.get(tick) ?? Real.zero);
+    return total;
   }
 
   /** The account's debt: the only one of a tick has what earlier ones left behind, too. */
   debtOf({ tick, debt }: Account): Real {
     if (tick === undefined) return Real.zero;
-    const residue = this.residue.get(tick);
-    return residue !== undefined && this.membersAt(tick).size === 1 ? debt.rounded(residue) : debt;
+    return this.membersAt(tick).size === 1 ? debt.plus(this.residueAt(tick)) : debt;
   }
 
   private membersAt(tick: number): ReadonlySet<string> {
     return new Set(this.ticks.get(tick));
   }
 
+  private residueAt(tick: number): Real {
+    return this.residue.get(tick) ?? Real.zero;
+  }
+
   private addResidue(tick: number, residue: Real): void {
-    this.residue.set(tick, (this.residue.get(tick) ?? Real.zero).plus(residue));
+    this.residue.set(tick, this.residueAt(tick).plus(residue));
   }
 
   // ------------------------------------------------------------------ units
@@ -935,7 +1018,8 @@ export class Model {
   }
 
   toDebtUnits(tokens: Real): Real {
-    return tokens.times(this.debtUnitsPerToken);
+    const units = tokens.times(this.debtUnitsPerToken);
+    return this.debtUnitsPerToken.compare(Real.one) < 0 ? units.rounded() : units;
   }
 
   toCollateralTokens(units: Real): Real {
@@ -945,6 +1029,19 @@ export class Model {
   toCollateralUnits(tokens: Real): Real {
     const units = tokens.times(this.collateralUnitsPerToken);
     return this.collateralUnitsPerToken.compare(Real.one) < 0 ? units.rounded() : units;
+  }
+
+  private reach(branch: string): void {
+    this.reached.set(branch, (this.reached.get(branch) ?? 0) + 1);
+  }
+
+  /** Whole units that a known number of tokens becomes, and that it costs to take it out. */
+  private collateralIn(tokens: bigint): Real {
+    return Real.of(Real.of(tokens).times(this.collateralUnitsPerToken).floor());
+  }
+
+  private collateralOut(tokens: bigint): Real {
+    return Real.of(Real.of(tokens).times(this.collateralUnitsPerToken).ceil());
   }
 
   private compare(a: Real, b: Real, what: string): number {
