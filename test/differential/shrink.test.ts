@@ -26,7 +26,7 @@ describe("a difference", () => {
     it(`is found and shrunk to ${enough} operations: ${name}`, async () => {
       const shape = SHAPES[0]!;
       const venue = await Venue.open(shape.market);
-      const { sequence, kind } = await playSeed(venue, shape, 1n, 200, { spoil });
+      const { sequence, kind } = await playSeed(venue, shape, 3n, 200, { spoil });
       expect(kind, "found").to.be.a("string");
       const shows = async (operations: readonly Operation[]) =>
         (await playSequence(venue, operations, { spoil })).kind === kind;

@@ -14,6 +14,8 @@ export interface BookPosition {
   /** undefined: none, or closed. */
   tick: number | undefined;
   debt: bigint;
+  /** Of its debt what its shares say: the only member of a node owes what is left over, too. */
+  byShares: bigint;
   surplus: bigint;
   node: bigint;
   shares: bigint;
@@ -182,7 +184,7 @@ export class BookReader {
     const stored = { node: first, shares: bits(word, 32n, 128n), surplus: bits(word, 160n, 96n) };
     let [depth, rebases] = [0, 0];
     const none = () => ({
-      position: { tick: undefined, debt: 0n, depth, rebases, ...stored },
+      position: { tick: undefined, debt: 0n, byShares: 0n, depth, rebases, ...stored },
       id: first,
       node: undefined,
     });
@@ -206,7 +208,8 @@ export class BookReader {
       rank: bits(node, 8n, 8n),
       index: bits(node, 72n, 80n),
     };
-    const debt = found.count === 1n ? found.debt : (shares * found.index) / this.index.indexOne;
-    return { position: { tick: found.tick, debt, depth, rebases, ...stored }, id, node: found };
+    const byShares = (shares * found.index) / this.index.indexOne;
+    const debt = found.count === 1n ? found.debt : byShares;
+    return { position: { tick: found.tick, debt, byShares, depth, rebases, ...stored }, id, node: found };
   }
 }

@@ -235,15 +235,14 @@ export class Model {
    * would soon leave nothing to compare. `nodes`: the whole debt of each tick.
    */
   adoptBook(
-    positions: Iterable<[string, { debt: bigint; surplus: bigint }]>,
+    positions: Iterable<[string, { byShares: bigint; surplus: bigint }]>,
     nodes: Iterable<{ tick: number; debt: bigint }>,
   ): void {
-    for (const [name, { debt, surplus }] of positions) {
-      this.put(name, { ...this.account(name), debt: Real.of(debt), surplus: Real.of(surplus) });
+    for (const [name, { byShares, surplus }] of positions) {
+      this.put(name, { ...this.account(name), debt: Real.of(byShares), surplus: Real.of(surplus) });
     }
     this.residue.clear();
     for (const { tick, debt } of nodes) {
-      if (this.membersAt(tick).size === 1) continue;
       this.residue.set(tick, Real.of(debt).minus(this.debtsAt(tick)));
     }
   }
