@@ -7,7 +7,6 @@ export const RARE = [
   "merge into a populated tick",
   "budget too small for a step",
   "dust",
-  "sold to nothing",
   "insolvent tick skipped",
   "bonus at its minimum",
   "bonus at its maximum",

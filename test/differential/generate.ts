@@ -12,6 +12,8 @@ const USD = 10n ** 8n;
 const Q128 = 1n << 128n;
 const HOUR = 3600n;
 const PLENTY = 1n << 120n;
+/** Of units: below it a rounding blurs the tick of what comes next, and the run would soon end. */
+const CLEAR = 20_000n;
 const NAMES = OWNERS.flatMap((owner) => SUBS.map((sub) => `${owner}${sub}`));
 
 const CALM = {
@@ -100,8 +102,11 @@ export class Generator {
     if (free.length === 0) return this.change(model);
     let collateral = this.collateralWorth(random.magnitude(this.shape.worth.least, this.shape.worth.most));
     // Where any debt may be, sometimes a few units: what a sale of them brings is lost in rounding.
-    const fine = this.debtFor(model.toCollateralTokens(Real.of(1n)).ceil(), price) > 1_000_000n;
-    if (this.shape.market.caps?.minDebt === 0n && fine && random.chance(20)) {
+    const unit = this.debtFor(model.toCollateralTokens(Real.one).ceil(), price);
+    const fine = model.toDebtUnits(Real.of(unit)).floor() > CLEAR * CLEAR;
+    const empty = free.filter((name) => model.account(name).surplus.isZero());
+    const dust = this.shape.market.caps?.minDebt === 0n && fine && empty.length !== 0 && random.chance(20);
+    if (dust) {
       collateral = model.toCollateralTokens(Real.of(random.between(1n, 30n))).ceil();
     }
     const ticks = model.populatedTicks();
@@ -121,7 +126,7 @@ export class Generator {
     }
     if (random.chance(2)) debt = 1n;
     if (debt === 0n) debt = 1n;
-    return [{ do: "adjust", account: random.pick(free), collateral, debt }];
+    return [{ do: "adjust", account: random.pick(dust ? empty : free), collateral, debt }];
   }
 
   private change(model: Model): Operation[] {
@@ -163,7 +168,7 @@ export class Generator {
   }
 
   private close(model: Model): Operation[] {
-    const account = this.borrower(model, 0n);
+    const account = this.borrower(model, false);
     if (account === undefined) return this.lend(model);
     return [{ do: "adjust", account, collateral: this.random.chance(80) ? "all" : 0n, debt: "all" }];
   }
@@ -173,7 +178,9 @@ export class Generator {
     const account = random.chance(80) ? (this.borrower(model) ?? random.pick(NAMES)) : random.pick(NAMES);
     const { debt } = this.holdings(model, account);
     const by = random.pick(LENDERS);
-    const kind = random.pick(["topUp", "repay", "close", "steal"] as const);
+    const kind = this.isClear(model, account)
+      ? random.pick(["topUp", "repay", "close", "steal"] as const)
+      : random.pick(["close", "steal"] as const);
     const change = {
       topUp: { collateral: this.collateralWorth(random.magnitude(USD, 10_000n * USD)), debt: 0n },
       repay: { collateral: 0n, debt: -(debt / 3n) - 1n },
@@ -185,7 +192,7 @@ export class Generator {
 
   private surplus(model: Model): Operation[] {
     const { random } = this;
-    const owning = NAMES.filter((name) => !model.account(name).surplus.isZero());
+    const owning = NAMES.filter((name) => model.account(name).surplus.floor() > CLEAR);
     const account = random.pick(owning.length !== 0 ? owning : NAMES);
     const available = model.toCollateralTokens(model.account(account).surplus).floor();
     const amount = random.chance(60)
@@ -199,7 +206,8 @@ export class Generator {
   private transfer(model: Model): Operation[] {
     const { random } = this;
     const from = random.chance(80) ? (this.borrower(model) ?? random.pick(NAMES)) : random.pick(NAMES);
-    const to = random.pick(NAMES.filter((name) => name[0] === from[0]));
+    const clear = (name: string) => !model.account(name).surplus.isNear(Real.zero);
+    const to = random.pick(NAMES.filter((name) => name[0] === from[0] && (name === from || clear(name))));
     return [{ do: "transfer", from, to }];
   }
 
@@ -260,7 +268,10 @@ export class Generator {
     const bottom = first / this.climate.floor;
     // Not below what a feed can tell in steps of a hundredth of a percent.
     if (this.collateralUsd < bottom || this.collateralUsd < 1_000n) this.collateralUsd = first;
-    if (this.collateralUsd > first * 3n) this.collateralUsd = first;
+    // Beyond 2^64 or its reciprocal there is no price.
+    const debtPrice = shape.market.debtPrice!;
+    const outside = this.collateralUsd << 64n < debtPrice * 2n || this.collateralUsd > debtPrice << 63n;
+    if (this.collateralUsd > first * 3n || outside) this.collateralUsd = first;
     const gap = random.chance(30) ? random.between(-250n, 250n) : 0n;
     const move: Operation = {
       do: "prices",
@@ -362,13 +373,18 @@ export class Generator {
 
   // ------------------------------------------------------------------ amounts
 
-  /** Somebody with debt, and with collateral enough that its rounding does not blur the tick of what comes next. */
-  private borrower(model: Model, least = 20_000n): string | undefined {
-    const open = NAMES.filter((name) => {
-      const { tick, debt } = model.account(name);
-      return tick !== undefined && debt.over(model.grid.ratio(tick)).floor() >= least;
-    });
+  /** Somebody with debt; `clear`: and with so much that its rounding does not blur the tick of what comes next. */
+  private borrower(model: Model, clear = true): string | undefined {
+    const open = NAMES.filter(
+      (name) => model.account(name).tick !== undefined && (!clear || this.isClear(model, name)),
+    );
     return open.length === 0 ? undefined : this.random.pick(open);
+  }
+
+  private isClear(model: Model, name: string): boolean {
+    const { tick, debt } = model.account(name);
+    if (tick === undefined) return true;
+    return debt.floor() > CLEAR && debt.over(model.grid.ratio(tick)).floor() > CLEAR;
   }
 
   /** Token units that an account has and owes. */

@@ -59,7 +59,7 @@ interface Terms {
 function shape(name: string, { worth = WORTH, tinyDebts = false, ...terms }: Terms): Shape {
   const debtPrice = terms.debtPrice ?? USD;
   const cap = (dollars: bigint, price: bigint) => {
-    const millionths = (dollars * USD * 1_000_000n) / price;
+    const millionths = (dollars * USD * 1_000_000n) / price + 1n;
     return millionths < MAX_CAP ? millionths : MAX_CAP;
   };
   return {
@@ -165,7 +165,7 @@ export const SHAPES: readonly Shape[] = [
   shape("18/18, the upper end of the grid", {
     collateralDecimals: 18,
     debtDecimals: 18,
-    collateralPrice: 10n ** 22n,
+    collateralPrice: 6n * 10n ** 21n,
     debtPrice: 1_000n,
     tinyDebts: true,
     worth: { least: USD, most: 2_000_000n * USD },
@@ -173,7 +173,7 @@ export const SHAPES: readonly Shape[] = [
   shape("18/18, the lower end of the grid", {
     collateralDecimals: 18,
     debtDecimals: 18,
-    collateralPrice: 10n ** 4n,
+    collateralPrice: 20_000n,
     debtPrice: 10n ** 23n,
     tinyDebts: true,
     worth: { least: 20n * USD, most: 400_000n * USD },

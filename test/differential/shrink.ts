@@ -42,7 +42,7 @@ async function simplify(operations: Operation[], shows: Shows, late: () => boole
     for (const [key, value] of Object.entries(current[i]!)) {
       for (const simpler of simplerThan(key, value as unknown)) {
         if (late()) return current;
-        const changed = { ...current[i]!, [key]: simpler } as Operation;
+        const changed = { ...current[i]!, [key]: simpler };
         const candidate = current.with(i, changed);
         if (await shows(candidate)) {
           current = candidate;

@@ -34,7 +34,7 @@ async function atOneTime<T>({ provider }: NetworkConnection, work: () => Promise
     if (asked.method === "eth_sendTransaction") {
       await request({ method: "evm_setNextBlockTimestamp", params: [toBeHex(START)] });
     }
-    return await request(asked);
+    return (await request(asked)) as unknown;
   };
   try {
     return await work();

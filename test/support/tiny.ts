@@ -90,7 +90,7 @@ export function compileTiny(files: Record<string, string>, settings: object): Co
 /** The build's, of the Vault. */
 function settings(): object {
   const { compilers, overrides } = hre.config.solidity.profiles.default!;
-  return (overrides[CONTRACTS.Vault!] ?? compilers[0]!).settings;
+  return (overrides[CONTRACTS.Vault!] ?? compilers[0]!).settings as object;
 }
 
 function cacheFile(): string {
