@@ -121,7 +121,7 @@ export class Lenders extends Borrowers {
     const before = this.potCollateral;
     if (insolvent.length !== 0) this.reach("seizure by a lender");
     for (const tick of insolvent) this.seize(tick);
-    this.seizedAt = this.seizedAtWith(before, this.potCollateral);
+    this.dateSeizure(before);
   }
 
   /** What lenders own if every tick that is insolvent at `high` were seized now, and whether they have to wait. */

@@ -277,10 +277,6 @@ export class Market {
     const debt = bookDebt.times(this.borrowIndex).rounded();
     const collateral = bookDebt.over(this.grid.ratio(tick)).rounded();
     this.reach("tick seized");
-    const old = this.now - this.seizedAt > POT_DISCOUNT_PERIOD / 4n;
-    if (old && collateral.times(Real.of(1000n)).compare(this.potCollateral) < 0) {
-      this.reach("dust joins an old pot");
-    }
     for (const name of this.membersAt(tick)) {
       this.put(name, { tick: undefined, debt: Real.zero, surplus: this.account(name).surplus });
     }
@@ -288,6 +284,16 @@ export class Market {
     this.potDebt = this.potDebt.plus(debt);
     this.potCollateral = this.potCollateral.plus(collateral);
     return { debt, collateral };
+  }
+
+  /** After a sweep that may have seized: `before` was in the pot. */
+  protected dateSeizure(before: Real): void {
+    const added = this.potCollateral.minus(before);
+    const old = this.now - this.seizedAt > POT_DISCOUNT_PERIOD / 4n;
+    if (old && !added.isZero() && added.times(Real.of(1000n)).compare(before) < 0) {
+      this.reach("dust joins an old pot");
+    }
+    this.seizedAt = this.seizedAtWith(before, this.potCollateral);
   }
 
   /** The mean time of seizure, weighted by collateral, when a pot of `before` grows to `after`; the earlier second. */

@@ -92,7 +92,7 @@ export class Model extends Lenders {
         result.seized = result.seized.plus(this.sell(from, to, w, plan.length));
       }
     }
-    this.seizedAt = this.seizedAtWith(potBefore, this.potCollateral);
+    this.dateSeizure(potBefore);
     result.repaid = this.toDebtTokens(repaid.times(borrowIndex).rounded()).rounded();
     let sold = result.seized;
     if (sellsPot) {

@@ -7,6 +7,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "no
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { InterfaceAbi } from "ethers";
 import hre from "hardhat";
 import type { Artifact } from "hardhat/types/artifacts";
 
@@ -32,8 +33,8 @@ const CONTRACTS: Record<string, string> = {
 };
 
 type LinkReferences = Record<string, Record<string, { start: number; length: number }[]>>;
-export interface Compiled {
-  abi: Artifact["abi"];
+interface Compiled {
+  abi: InterfaceAbi;
   evm: { bytecode: { object: string; linkReferences: LinkReferences } };
 }
 type Contracts = Record<string, Record<string, Compiled>>;
