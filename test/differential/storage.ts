@@ -8,6 +8,8 @@ const NODE_SLOT = 7n;
 const BITMAP_SLOT = 8n;
 const LIVE_NODE_SLOT = 9n;
 const POSITION_SLOT = 10n;
+/** The first node of a tick has this and the tick as its id; no counter counts it, and no word names it. */
+const FIRST_OF_TICK = 0xff00_0000n;
 const KIND = { Live: 1n, Linked: 2n, Closed: 3n } as const;
 
 export interface BookPosition {
@@ -42,6 +44,7 @@ export interface BookState {
   liquidationsPausedUntil: bigint;
   graceUntil: bigint;
   debt: bigint;
+  /** How many there are or have been, as far as positions led to them. */
   nodes: bigint;
   top: number;
   seizedAt: bigint;
@@ -71,6 +74,7 @@ export class BookReader {
   private nodes = new Set<bigint>();
   private readonly bitmapWords = new Set<number>();
   private readonly liveNodeWords = new Set<number>();
+  private readonly firstNodes = new Set<bigint>();
 
   constructor(
     private readonly chain: Chain,
@@ -138,6 +142,7 @@ export class BookReader {
       this.bitmapWords.add(tick >> 8);
       this.liveNodeWords.add(tick >> 3);
     }
+    for (const id of used) if (id >= FIRST_OF_TICK) this.firstNodes.add(id);
     // What comes next is likely to use the nodes of now, and new ones.
     this.nodes = used.add(nodes + 1n).add(nodes + 2n);
     if (!complete) return undefined;
@@ -152,7 +157,8 @@ export class BookReader {
     const nodeAt = new Map<number, bigint>();
     for (const { tick } of live.values()) {
       const word = words.get(this.slotOf(BigInt(tick >> 3), LIVE_NODE_SLOT))!;
-      nodeAt.set(tick, bits(word, BigInt((tick & 7) << 5), 32n));
+      const id = bits(word, BigInt((tick & 7) << 5), 32n);
+      nodeAt.set(tick, id === 0n ? FIRST_OF_TICK + BigInt.asUintN(24, BigInt(tick)) : id);
     }
     return {
       borrowIndex: bits(cash!, 0n, 104n),
@@ -164,7 +170,7 @@ export class BookReader {
       noNewRiskUntil: bits(risk!, 192n, 32n),
       liquidationsPausedUntil: bits(liquidations!, 80n, 32n),
       graceUntil: bits(liquidations!, 112n, 32n),
-      nodes,
+      nodes: nodes + BigInt(this.firstNodes.size),
       top: signed24(bits(header!, 32n, 24n)),
       seizedAt: bits(header!, 56n, 32n),
       potDebt: bits(header!, 88n, 128n),
