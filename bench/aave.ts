@@ -9,8 +9,8 @@ const RAY = 10n ** 27n;
 const percent = (value: bigint) => (value * RAY) / 100n;
 const VARIABLE = 2n;
 const NO_REFERRAL = 0n;
-/** Accounts that one transaction liquidates, well below its gas cap. */
-const BATCH = 80;
+/** Accounts that one transaction can liquidate below its gas cap. */
+const BATCH = 143;
 
 export async function deployAave(
   chain: Chain,

@@ -8,8 +8,8 @@ import { COLLATERAL, type Holder, LENDER, LIQUIDATOR, type Protocol } from "./sc
 const LLTV = 86n * 10n ** 16n;
 const WAD = 10n ** 18n;
 const MARKET_PARAMS = "tuple(address,address,address,address,uint256)";
-/** Accounts that one transaction liquidates, well below its gas cap. */
-const BATCH = 400;
+/** Accounts that one transaction can liquidate below its gas cap. */
+const BATCH = 500;
 
 export async function deployMorpho(
   chain: Chain,

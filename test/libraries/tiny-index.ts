@@ -4,31 +4,11 @@
 // last to leave still empties the book.
 
 import { expect } from "chai";
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { Contract, ContractFactory, type InterfaceAbi, type Signer } from "ethers";
+import { Contract, ContractFactory, type Signer } from "ethers";
 import { network } from "hardhat";
 
-interface LinkReference {
-  start: number;
-  length: number;
-}
-interface Compiled {
-  abi: InterfaceAbi;
-  evm: { bytecode: { object: string; linkReferences: Record<string, Record<string, LinkReference[]>> } };
-}
-interface CompilerOutput {
-  errors?: { severity: string; formattedMessage: string }[];
-  contracts: Record<string, Record<string, Compiled>>;
-}
-interface Compiler {
-  compile(
-    input: string,
-    callbacks: { import: (path: string) => { contents: string } | { error: string } },
-  ): string;
-}
+import { compileTiny } from "../support/tiny.ts";
+
 interface Audit {
   debt: bigint;
   nodeDebt: bigint;
@@ -46,8 +26,6 @@ interface Audit {
   holdings: bigint;
 }
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const require = createRequire(import.meta.url);
 const HARNESS = "test/support/BookHarness.sol";
 const LIBRARY = "contracts/libraries/Liquidation.sol";
 const KEYS = 12n;
@@ -58,52 +36,11 @@ const Q128 = 1n << 128n;
 const FRESH = 3n;
 const MAX_TICK = 8_388_607n;
 
-function replaceOnce(source: string, from: string, to: string): string {
-  expect(source.split(from).length, `"${from}" occurs once`).to.equal(2);
-  return source.replace(from, to);
-}
-
-function readSource(path: string): { contents: string } | { error: string } {
-  const file = existsSync(join(ROOT, path)) ? join(ROOT, path) : require.resolve(path);
-  const contents = readFileSync(file, "utf8");
-  if (path !== "contracts/libraries/TickBook.sol") return { contents };
-  return {
-    contents: replaceOnce(
-      replaceOnce(contents, "INDEX_ONE = 2 ** 79;", "INDEX_ONE = 2 ** 20;"),
-      "INDEX_MIN = 2 ** 63;",
-      "INDEX_MIN = 2 ** 12;",
-    ),
-  };
-}
-
-function compile(): CompilerOutput["contracts"] {
-  const solc = require("solc") as Compiler;
-  const source = readSource(HARNESS);
-  const output = JSON.parse(
-    solc.compile(
-      JSON.stringify({
-        language: "Solidity",
-        sources: { [HARNESS]: { content: "contents" in source ? source.contents : "" } },
-        settings: {
-          evmVersion: "osaka",
-          viaIR: true,
-          optimizer: { enabled: true, runs: 1 },
-          outputSelection: {
-            [HARNESS]: { BookHarness: ["abi", "evm.bytecode"] },
-            [LIBRARY]: { Liquidation: ["abi", "evm.bytecode"] },
-          },
-        },
-      }),
-      { import: readSource },
-    ),
-  ) as CompilerOutput;
-  const failures = (output.errors ?? []).filter((e) => e.severity === "error");
-  expect(failures.map((e) => e.formattedMessage)).to.deep.equal([]);
-  return output.contracts;
-}
-
 async function deployTinyBook(signer: Signer): Promise<Contract> {
-  const contracts = compile();
+  const contracts = compileTiny(
+    { [HARNESS]: "BookHarness", [LIBRARY]: "Liquidation" },
+    { evmVersion: "osaka", viaIR: true, optimizer: { enabled: true, runs: 1 } },
+  );
   const library = contracts[LIBRARY]!.Liquidation!;
   const harness = contracts[HARNESS]!.BookHarness!;
   const liquidation = await new ContractFactory(library.abi, library.evm.bytecode.object, signer).deploy();

@@ -89,6 +89,11 @@ export class Real {
     return new Real(this.value, this.error + unit.value + unit.error);
   }
 
+  /** The implementation may be off by `bound` more. */
+  within(bound: Real): Real {
+    return new Real(this.value, this.error + bound.value + bound.error);
+  }
+
   /** The same number, of which the implementation knows the exact value. */
   exact(): Real {
     return new Real(this.value, 0n);

@@ -14,6 +14,7 @@
  * Prices are in USD with 8 decimals. The feeds of a source are `market.feeds.primary` and `market.feeds.second`, each
  * { collateral, debt }, all SettableFeeds.
  */
+import type { Artifact } from "hardhat/types/artifacts";
 import type { NetworkConnection } from "hardhat/types/network";
 import type { Signer } from "ethers";
 
@@ -94,7 +95,12 @@ export const DEFAULT_RISK: Risk = {
 /** Practically none. */
 export const DEFAULT_CAPS: Caps = { debt: 2n ** 79n, collateral: 2n ** 79n, minDebt: 10_000_000n };
 
-export async function deployMarket(connection: NetworkConnection, options: MarketOptions = {}) {
+/** `artifacts`: by name, instead of the build's. */
+export async function deployMarket(
+  connection: NetworkConnection,
+  options: MarketOptions = {},
+  artifacts: ReadonlyMap<string, Artifact> = new Map(),
+) {
   const { ethers } = connection;
   const signers = await ethers.getSigners();
   /** The chain's funded accounts; 0 is the governor. */
@@ -191,10 +197,15 @@ export async function deployMarket(connection: NetworkConnection, options: Marke
     await deployShared("InsuranceFund"),
   );
 
+  const deploy = async (name: string, parameters: unknown[], libraries: Record<string, string>) => {
+    const artifact = artifacts.get(name);
+    if (artifact === undefined) return await ethers.deployContract(name, parameters, { libraries });
+    return await (await ethers.getContractFactoryFromArtifact(artifact, { libraries })).deploy(...parameters);
+  };
   const library = async (name: string, libraries: Record<string, string> = {}) =>
-    await (await ethers.deployContract(name, [], { libraries })).getAddress();
+    await (await deploy(name, [], libraries)).getAddress();
   const liquidation = await library("Liquidation");
-  const implementation = await ethers.deployContract(
+  const implementation = await deploy(
     "Vault",
     [
       {
@@ -210,12 +221,10 @@ export async function deployMarket(connection: NetworkConnection, options: Marke
       },
     ],
     {
-      libraries: {
-        Lending: await library("Lending", { Liquidation: liquidation }),
-        Liquidation: liquidation,
-        Parameters: await library("Parameters"),
-        Positions: await library("Positions"),
-      },
+      Lending: await library("Lending", { Liquidation: liquidation }),
+      Liquidation: liquidation,
+      Parameters: await library("Parameters"),
+      Positions: await library("Positions"),
     },
   );
   const vault: Vault = await ethers.getContractAt(
