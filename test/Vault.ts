@@ -500,6 +500,33 @@ describe("Vault", () => {
       await expect(liquidate(1n)).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
     });
 
+    it("takes no source for dead because its caller gave it little gas", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setSource(m.feeds.primary, 1_880n * USD); // no reason to liquidate
+      await m.setSource(m.feeds.second, 1_835n * USD); // one, if it were alone
+      expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
+      const order = {
+        market: await m.vault.getAddress(),
+        maxRepay: 10_000n * USDC,
+        minCollateral: 0n,
+        fromTick: MAX_INT24,
+        maxTicks: 0n,
+        buyPot: false,
+        deadline: 2n ** 40n,
+        receiver: keeper.address,
+      };
+      const attempt = async (gasLimit: bigint) =>
+        m.liquidator
+          .connect(keeper)
+          .liquidate.staticCall(order, "0x", { gasLimit })
+          .then(({ repaid }) => repaid)
+          .catch(() => 0n);
+      for (let gas = 40_000n; gas <= 600_000n; gas += 4_000n)
+        expect(await attempt(gas), `${gas}`).to.equal(0n);
+      await m.setSource(m.feeds.primary, 1_835n * USD);
+      expect(await attempt(600_000n)).to.be.greaterThan(0n);
+    });
+
     it("refuses a late order, too little collateral, an unknown market, and whoever is not the Liquidator", async () => {
       await adjust(alice, ETH, 1_600n * USDC);
       await m.setPrices(1_850n * USD);

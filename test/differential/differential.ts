@@ -7,7 +7,7 @@ import { Venue } from "./venue.ts";
 /** The long runs are `npm run test:deep`. */
 const STEPS = 60;
 
-describe("contracts and reference model, operation by operation", () => {
+describe("I16: contracts and reference model, operation by operation", () => {
   SHAPES.forEach((shape, index) => {
     it(`${shape.name}: ${STEPS} steps, seed ${index + 1}`, async () => {
       const venue = await Venue.open(shape.market);

@@ -55,6 +55,15 @@ contract GridTest is Test {
         assertLt(last, 1 << 192, "the highest is below 2^192");
     }
 
+    /// @dev Where the search for a tick starts is a matter of the raw tick alone: what holds here holds for each spacing.
+    function test_everyRatioIsFound() public pure {
+        bool found = true;
+        for (int24 raw = -Grid.MAX_RAW_TICK; raw <= Grid.MAX_RAW_TICK; raw++) {
+            found = found && Grid.ceilTick(Grid.ratioOf(raw, 1), 1) == raw;
+        }
+        assertTrue(found, "ceil of R_k is k");
+    }
+
     /// @dev Every tick of the demonstration markets' grid.
     function test_everyTickIsFoundFromItsRatio() public pure {
         int24 top = Grid.maxTick(25);
