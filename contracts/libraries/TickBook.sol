@@ -107,6 +107,13 @@ library TickBook {
     uint256 private constant DEBT_AND_COUNT =
         (uint256(type(uint104).max) << 152) | (uint256(type(uint32).max) << 40);
 
+    /// @dev Half of what a surplus can be, on the way in: then roundings never bring a position beyond it, and a repayment
+    /// always finds room for the collateral that it frees.
+    uint256 internal constant MAX_COLLATERAL = 2 ** 95;
+
+    /// @notice The position would hold more collateral than fits; collateral units.
+    error TooMuchCollateral(uint256 collateral, uint256 max);
+
     /// @notice More collateral was asked for than the position has; collateral units.
     error InsufficientCollateral(uint256 requested, uint256 available);
 
@@ -230,8 +237,10 @@ library TickBook {
                 require(taken <= collateral, InsufficientCollateral(taken, collateral));
                 out.taken = taken;
                 collateral -= taken;
-            } else {
+            } else if (collateralDelta > 0) {
                 collateral += uint256(collateralDelta);
+                uint256 held = fold ? collateral : collateral + surplus;
+                require(held <= MAX_COLLATERAL, TooMuchCollateral(held, MAX_COLLATERAL));
             }
             debt = debtDelta < 0 ? Math.saturatingSub(debt, uint256(-debtDelta)) : debt + uint256(debtDelta);
             out.newDebt = debt;
