@@ -58,7 +58,7 @@ const say = (text: string) => console.error(text);
 // ------------------------------------------------------------------ what to run
 
 const { mutants, sources } = generate(root, Object.keys(STAGES));
-const contracts = fingerprint(root, sources);
+const contracts = fingerprint(root, sources, false);
 const suite = hashOf(globSync("test/**/*.{ts,sol}", { cwd: root }).toSorted());
 const chosen = choose();
 if (options.list) {
@@ -198,35 +198,37 @@ class Worker {
 
 // ------------------------------------------------------------------ run
 
+/** A stage without any mutant: what fails cannot kill, and how long it takes. */
 interface Baseline {
   contracts: string;
-  suite: string;
+  tests: string;
   failures: Failure[];
-  milliseconds: Record<string, number>;
+  milliseconds: number;
 }
 
-/** The suite without any mutant: what fails cannot kill, and how long each stage takes. */
-async function readBaseline(worker: Worker): Promise<Baseline> {
+async function readBaseline(worker: Worker): Promise<Map<string, Baseline>> {
   const file = join(home, "baseline.json");
-  if (existsSync(file)) {
-    const baseline = JSON.parse(readFileSync(file, "utf8")) as Baseline;
-    if (baseline.contracts === contracts && baseline.suite === suite) return baseline;
-  }
+  const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, Baseline>) : {};
+  const all = [...new Set(Object.values(STAGES).flat())];
+  const baselines = new Map(
+    Object.entries(old).filter(([name, baseline]) => {
+      const stage = all.find((candidate) => candidate.name === name);
+      return stage && baseline.contracts === contracts && baseline.tests === hashOf([stage.file]);
+    }),
+  );
+  const stages = all.filter(({ name }) => !baselines.has(name));
+  if (stages.length === 0) return baselines;
   say("Running the suite on contracts in which no mutant is active …");
-  const stages = [...new Set(Object.values(STAGES).flat())];
   const verdicts = await worker.run({ mutant: 0, stages, likely: [], whole: true }, new Map());
-  for (const { stage, test, message } of verdicts.flatMap((verdict) => verdict.failures)) {
-    if (test.startsWith("(")) throw new Error(`${stage} ${test}: ${message}`);
-  }
   worker.stop();
-  const baseline = {
-    contracts,
-    suite,
-    failures: verdicts.flatMap(({ failures }) => failures),
-    milliseconds: Object.fromEntries(verdicts.map(({ stage, milliseconds }) => [stage, milliseconds])),
-  };
-  writeFileSync(file, JSON.stringify(baseline, null, 2));
-  return baseline;
+  for (const stage of stages) {
+    const { failures, milliseconds } = verdicts.find((verdict) => verdict.stage === stage.name)!;
+    const broken = failures.find(({ test }) => test.startsWith("("));
+    if (broken) throw new Error(`${stage.name} ${broken.test}: ${broken.message}`);
+    baselines.set(stage.name, { contracts, tests: hashOf([stage.file]), failures, milliseconds });
+  }
+  writeFileSync(file, JSON.stringify(Object.fromEntries(baselines), null, 2));
+  return baselines;
 }
 
 const isEarly = ({ key }: Mutant) => {
@@ -259,19 +261,23 @@ const show = ({ id, file, line, rule, before, after }: Mutant) =>
 mkdirSync(home, { recursive: true });
 const waiting = options.id === undefined ? chosen.filter((mutant) => !isKnown(mutant)) : chosen;
 const workers = Array.from({ length: Math.max(1, Math.min(jobs, waiting.length)) }, (_, i) => new Worker(i));
-let baseline: Baseline | undefined;
 if (waiting.length > 0) {
   say(`${mutants.length} mutants, ${waiting.length} to run. Building …`);
   build(root, project, sources);
-  baseline = await readBaseline(workers[0]!);
-  for (const { stage, test, message } of baseline.failures) {
+  const baselines = await readBaseline(workers[0]!);
+  for (const { stage, test, message } of [...baselines.values()].flatMap(({ failures }) => failures)) {
     say(`Left out, fails without a mutant: ${stage}: ${test}: ${message}`);
     excluded.push(`${stage}: ${test}`);
   }
   const limits = new Map(
-    Object.entries(baseline.milliseconds).map(([stage, time]) => [stage, 60_000 + 10 * time]),
+    [...baselines].map(([stage, { milliseconds }]) => [stage, 60_000 + 10 * milliseconds]),
   );
-  const early = waiting.filter((mutant) => !isEarly(mutant));
+  // In such an order that any part of the run is a fair sample of the whole.
+  const early = waiting
+    .filter((mutant) => !isEarly(mutant))
+    .map((mutant) => ({ mutant, place: createHash("sha256").update(mutant.key).digest("hex") }))
+    .sort((a, b) => (a.place < b.place ? -1 : 1))
+    .map(({ mutant }) => mutant);
   const late = waiting.filter(isEarly);
   const total = waiting.length;
   const began = Date.now();

@@ -199,6 +199,140 @@ describe("Vault", () => {
       await expect(adjust(alice, 0n, 2n ** 200n)).to.be.revertedWithCustomError(m.vault, "AmountTooLarge");
     });
 
+    it("takes amounts of up to 128 bits as numbers, and no larger ones", async () => {
+      const most = 2n ** 128n - 1n;
+      for (const [collateral, debt] of [
+        [most + 1n, 0n],
+        [-most - 1n, 0n],
+        [0n, most + 1n],
+      ] as const) {
+        await expect(adjust(alice, collateral, debt))
+          .to.be.revertedWithCustomError(m.vault, "AmountTooLarge")
+          .withArgs(most + 1n, most);
+      }
+      await expect(adjust(alice, most, 0n)).to.be.revertedWithCustomError(
+        m.vault,
+        "SafeCastOverflowedUintDowncast",
+      );
+      await expect(adjust(alice, -most, 0n)).to.be.revertedWithCustomError(m.vault, "InsufficientCollateral");
+      await expect(adjust(alice, 0n, most)).to.be.revertedWithCustomError(m.vault, "DebtWithoutCollateral");
+      await adjust(alice, ETH, 1_000n * USDC);
+      await adjust(alice, 0n, -most - 1n); // whoever repays more repays everything
+      await adjust(alice, MIN_INT256, 0n);
+    });
+
+    it("lets a debt of exactly the minimum and of exactly the caps through", async () => {
+      await m.vault.setCaps({ debt: 1_000_000_000n, collateral: 1_000_000n, minDebt: 1_000_000_000n });
+      await expect(adjust(alice, ETH, 1_000n * USDC - 1n)).to.be.revertedWithCustomError(
+        m.vault,
+        "DebtTooSmall",
+      );
+      await expect(adjust(alice, ETH + 1n, 1_000n * USDC))
+        .to.be.revertedWithCustomError(m.vault, "CollateralCapExceeded")
+        .withArgs(ETH + 1n, ETH);
+      await expect(adjust(alice, ETH, 1_000n * USDC + 1n))
+        .to.be.revertedWithCustomError(m.vault, "DebtCapExceeded")
+        .withArgs(1_000n * ETH + 10n ** 12n, 1_000n * ETH);
+      await adjust(alice, ETH, 1_000n * USDC);
+    });
+
+    it("counts what comes in and what goes out in the collateral cap", async () => {
+      await adjust(alice, 3n * ETH, 1_000n * USDC);
+      await m.vault.setCaps({ debt: 2n ** 79n, collateral: 2_000_000n, minDebt: 0n });
+      await expect(adjust(alice, -ETH / 2n, USDC))
+        .to.be.revertedWithCustomError(m.vault, "CollateralCapExceeded")
+        .withArgs((5n * ETH) / 2n, 2n * ETH);
+      await adjust(alice, -ETH, USDC);
+    });
+
+    it("lets collateral out beyond the caps and below the minimum, while the LTV allows it", async () => {
+      await adjust(alice, 2n * ETH, 1_000n * USDC);
+      await m.vault.setCaps({ debt: 1n, collateral: 1n, minDebt: 2_000_000_000n });
+      await adjust(alice, -ETH, 0n);
+      await expect(adjust(alice, -ETH / 2n, 0n)).to.be.revertedWithCustomError(m.vault, "LtvTooHigh");
+    });
+
+    it("needs no price where the tick does not rise, nor to close one below 1", async () => {
+      await adjust(alice, 10n * ETH, 10_003n * USDC);
+      const surplus = await m.vault.connect(alice).withdrawSurplus.staticCall(alice, 0n, MAX_UINT256, alice);
+      const cheap = await deployMarket(connection, { collateralPrice: USD / 100n, debtDecimals: 18 });
+      await cheap.fund(lender, { debt: 1_000n * ETH });
+      await cheap.vault.connect(lender).deposit(1_000n * ETH, lender);
+      await cheap.fund(alice, { collateral: 10_000n * ETH });
+      await cheap.vault.connect(alice).adjust(alice, 0n, 10_000n * ETH, 50n * ETH, alice, "0x");
+      await cheap.fund(alice, { debt: ETH });
+      await kill();
+      await adjust(alice, -surplus / 2n, 0n);
+      await cheap.vault.connect(alice).adjust(alice, 0n, MIN_INT256, MIN_INT256, alice, "0x");
+    });
+
+    it("leaves the ledger alone when collateral comes", async () => {
+      await adjust(alice, ETH, 1_000n * USDC);
+      await networkHelpers.time.increase(1_000);
+      const slots = async () => Promise.all([0, 1].map((slot) => m.vault.readSlot(ethers.toBeHex(slot, 32))));
+      const before = await slots();
+      await adjust(alice, ETH, 0n);
+      expect(await slots()).to.deep.equal(before);
+      await adjust(alice, -ETH, 0n);
+      expect(await slots()).not.to.deep.equal(before);
+    });
+
+    it("says what it changed", async () => {
+      await expect(adjust(alice, ETH, 1_000n * USDC))
+        .to.emit(m.vault, "Adjust")
+        .withArgs(
+          alice.address,
+          0n,
+          alice.address,
+          ETH,
+          1_000n * USDC,
+          (tick: bigint) => tick > 0n,
+          1n,
+          1_000n * ETH,
+          1_000n * ETH,
+          (surplus: bigint) => surplus > 0n,
+          (index: bigint) => index > 0n,
+        );
+      expect(await m.vault.connect(alice).adjust.staticCall(alice, 0n, 5n, -7n, alice, "0x")).to.deep.equal([
+        5n,
+        -7n,
+      ]);
+    });
+
+    it("tells a borrower's contract what it owes, and nothing of what it gets", async () => {
+      const borrower = await ethers.deployContract("CallbackRecorder");
+      for (const token of [m.collateral, m.debt]) {
+        await token.mint(borrower, 1_000n * ETH);
+        const approval = token.interface.encodeFunctionData("approve", [
+          await m.vault.getAddress(),
+          MAX_UINT256,
+        ]);
+        await borrower.call(token, approval);
+      }
+      for (const [collateral, debt] of [
+        [ETH, 1_000n * USDC],
+        [-ETH / 10n, -500n * USDC],
+      ] as const) {
+        const data = m.vault.interface.encodeFunctionData("adjust", [
+          await borrower.getAddress(),
+          0n,
+          collateral,
+          debt,
+          bob.address,
+          "0x1234",
+        ]);
+        await expect(borrower.call(m.vault, data))
+          .to.emit(borrower, "Adjusted")
+          .withArgs(
+            await m.vault.getAddress(),
+            collateral > 0n ? collateral : 0n,
+            debt < 0n ? -debt : 0n,
+            "0x1234",
+          );
+      }
+      expect(await m.debt.balanceOf(bob)).to.equal(20_001_000n * USDC);
+    });
+
     it("refuses a stranger who borrows or withdraws", async () => {
       await adjust(alice, ETH, 1_000n * USDC);
       for (const [c, d] of [
@@ -300,7 +434,9 @@ describe("Vault", () => {
     });
 
     it("act for the owner until they are dismissed", async () => {
-      await m.vault.connect(alice).setOperator(bob, true);
+      await expect(m.vault.connect(alice).setOperator(bob, true))
+        .to.emit(m.vault, "SetOperator")
+        .withArgs(alice.address, bob.address, true);
       await adjust(bob, ETH, 1_000n * USDC, 7n, alice);
       await m.vault.connect(alice).setOperator(bob, false);
       await expect(adjust(bob, 0n, USDC, 7n, alice)).to.be.revertedWithCustomError(m.vault, "NotAuthorized");
@@ -326,7 +462,15 @@ describe("Vault", () => {
       await expect(
         m.vault.setOperatorBySignature(alice, bob, true, deadline, signature),
       ).to.be.revertedWithCustomError(m.vault, "InvalidSignature");
-      await networkHelpers.time.increase(1_001);
+      const second = await alice.signTypedData(await domain(), types, {
+        ...message,
+        approved: false,
+        nonce: 1n,
+      });
+      await networkHelpers.time.setNextBlockTimestamp(deadline); // the last second
+      await m.vault.setOperatorBySignature(alice, bob, false, deadline, second);
+      expect(await m.vault.isOperator(alice, bob)).to.equal(false);
+      await networkHelpers.time.setNextBlockTimestamp(deadline + 1n);
       await expect(m.vault.setOperatorBySignature(alice, bob, true, deadline, signature))
         .to.be.revertedWithCustomError(m.vault, "SignatureExpired")
         .withArgs(deadline);
@@ -393,6 +537,77 @@ describe("Vault", () => {
       const shares = await m.vault.previewWithdraw(500n * USDC);
       await m.vault.connect(bob).withdraw(500n * USDC, bob, bob);
       expect(1_000n * USDC - (await m.vault.balanceOf(bob))).to.be.within(shares - 2n, shares);
+    });
+
+    it("buy the first shares one for one", async () => {
+      expect(await m.vault.balanceOf(lender)).to.equal(10_000_000n * USDC);
+      expect(await m.vault.totalSupply()).to.equal(10_000_000n * USDC);
+      expect(await m.vault.decimals()).to.equal(6n);
+      expect(await m.vault.asset()).to.equal(await m.debt.getAddress());
+    });
+
+    it("are rounded against, to the wei", async () => {
+      await adjust(alice, 8_000n * ETH, 9_000_000n * USDC);
+      await networkHelpers.time.increase(86_000);
+      await m.vault.accrueInterest();
+      const [supply, total] = [(await m.vault.totalSupply()) + 1n, (await m.vault.totalAssets()) + 1n];
+      const up = (x: bigint, numerator: bigint, denominator: bigint) =>
+        (x * numerator + denominator - 1n) / denominator;
+      let rounded = 0;
+      for (const x of [1_000n * USDC, 777_777_777n, 123_456_789n, 999_999_999n]) {
+        const [shares, assets] = [(x * supply) / total, (x * total) / supply];
+        if ((x * supply) % total !== 0n) rounded++;
+        expect(await m.vault.previewDeposit(x)).to.equal(shares);
+        expect(await m.vault.previewRedeem(x)).to.equal(assets);
+        expect(await m.vault.previewMint(x)).to.equal(up(x, total, supply));
+        expect(await m.vault.previewWithdraw(x)).to.equal(up(x, supply, total));
+        const as = (who: HardhatEthersSigner) => m.vault.connect(who);
+        expect(await as(bob).deposit.staticCall(x, bob)).to.equal(shares);
+        expect(await as(bob).mint.staticCall(x, bob)).to.equal(up(x, total, supply));
+        expect(await as(lender).withdraw.staticCall(x, lender, lender)).to.equal(up(x, supply, total));
+        expect(await as(lender).redeem.staticCall(x, lender, lender)).to.equal(assets);
+      }
+      expect(rounded).to.be.greaterThan(0);
+      const most = 2n ** 111n - 1n - (total - 1n);
+      expect(await m.vault.maxDeposit(bob)).to.equal(most);
+      expect(await m.vault.maxMint(bob)).to.equal((most * supply) / total);
+      expect(await m.vault.maxRedeem(lender)).to.equal((1_000_000n * USDC * supply) / total); // all cash
+      await m.vault.connect(lender).transfer(bob, 555_555_555n);
+      expect(await m.vault.maxWithdraw(bob)).to.equal((555_555_555n * total) / supply);
+      expect(await m.vault.maxRedeem(bob)).to.equal(555_555_555n);
+    });
+
+    it("bring no more than half of what cash can hold, and no dust", async () => {
+      const most = 2n ** 111n - 1n;
+      await m.fund(bob, { debt: most });
+      const room = await m.vault.maxDeposit(bob);
+      expect(room).to.equal(most - 10_000_000n * USDC);
+      expect(await m.vault.maxMint(bob)).to.equal(room);
+      await expect(m.vault.connect(bob).deposit(room + 1n, bob))
+        .to.be.revertedWithCustomError(m.vault, "AmountTooLarge")
+        .withArgs(room + 1n, most);
+      await m.vault.connect(bob).deposit(room, bob);
+      expect(await m.vault.maxDeposit(bob)).to.equal(0n);
+      expect(await m.vault.maxMint(bob)).to.equal(0n);
+      await expect(m.vault.connect(bob).redeem(0n, bob, bob)).to.be.revertedWithCustomError(
+        m.vault,
+        "ZeroAmount",
+      );
+      await expect(m.vault.connect(bob).withdraw(0n, bob, bob)).to.be.revertedWithCustomError(
+        m.vault,
+        "ZeroAmount",
+      );
+    });
+
+    it("get shares for the least deposit only if it is worth one", async () => {
+      await adjust(alice, 8_000n * ETH, 9_000_000n * USDC);
+      await networkHelpers.time.increase(86_000);
+      await expect(m.vault.connect(bob).deposit(1n, bob)).to.be.revertedWithCustomError(
+        m.vault,
+        "ZeroAmount",
+      );
+      await m.vault.connect(bob).deposit(2n, bob);
+      expect(await m.vault.balanceOf(bob)).to.equal(1n);
     });
 
     it("refuses zero, and more than the cash", async () => {
@@ -588,6 +803,79 @@ describe("Vault", () => {
       expect(await m.collateral.balanceOf(caller)).to.be.greaterThan(0n);
     });
 
+    it("takes an order until its deadline, and for exactly the collateral that it asks for", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_850n * USD);
+      const deadline = BigInt(await networkHelpers.time.latest()) + 100n;
+      const before = await networkHelpers.takeSnapshot();
+      await networkHelpers.time.setNextBlockTimestamp(deadline);
+      await liquidate(10_000n * USDC, { deadline });
+      const seized = (await m.collateral.balanceOf(keeper)) - 10_000n * ETH;
+      expect(seized).to.be.greaterThan(0n);
+      await before.restore();
+      await networkHelpers.time.setNextBlockTimestamp(deadline + 1n);
+      await expect(liquidate(10_000n * USDC, { deadline }))
+        .to.be.revertedWithCustomError(m.liquidator, "DeadlineExpired")
+        .withArgs(deadline, deadline + 1n);
+      await before.restore();
+      await networkHelpers.time.setNextBlockTimestamp(deadline);
+      await expect(liquidate(10_000n * USDC, { deadline, minCollateral: seized + 1n }))
+        .to.be.revertedWithCustomError(m.liquidator, "TooLittleCollateral")
+        .withArgs(seized, seized + 1n);
+      await before.restore();
+      await networkHelpers.time.setNextBlockTimestamp(deadline);
+      await liquidate(10_000n * USDC, { deadline, minCollateral: seized });
+      await before.restore();
+    });
+
+    it("names the keeper, the receiver and the bounds, and tells the keeper's contract what is due", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await m.setPrices(1_850n * USD);
+      const recorder = await ethers.deployContract("CallbackRecorder");
+      await m.debt.mint(recorder, 10_000n * USDC);
+      const approval = m.debt.interface.encodeFunctionData("approve", [
+        await m.liquidator.getAddress(),
+        MAX_UINT256,
+      ]);
+      await recorder.call(m.debt, approval);
+      const market = await m.vault.getAddress();
+      const order = {
+        market,
+        maxRepay: 10_000n * USDC,
+        minCollateral: 0n,
+        fromTick: MAX_INT24,
+        maxTicks: 0n,
+        buyPot: false,
+        deadline: 2n ** 40n,
+        receiver: bob.address,
+      };
+      const [repaid, seized] = await m.liquidator.connect(keeper).liquidate.staticCall(order, "0x");
+      const data = m.liquidator.interface.encodeFunctionData("liquidate", [order, "0xab"]);
+      const tx = recorder.call(m.liquidator, data);
+      const isNear = (amount: bigint) => (value: bigint) => value >= amount && value <= amount + 10n ** 12n;
+      await expect(tx)
+        .to.emit(recorder, "Liquidated")
+        .withArgs(await m.liquidator.getAddress(), market, isNear(repaid), isNear(seized), "0xab");
+      await expect(tx)
+        .to.emit(m.vault, "Liquidate")
+        .withArgs(market, await recorder.getAddress(), bob.address, () => true);
+      expect(await m.collateral.balanceOf(bob)).to.be.greaterThan(10_000n * ETH);
+    });
+
+    it("is for listed markets, and lists them for all to see", async () => {
+      await expect(m.liquidator.list(bob)).to.emit(m.liquidator, "List").withArgs(bob.address);
+      expect(await m.liquidator.isMarket(bob)).to.equal(true);
+      expect(await m.liquidator.isMarket(alice)).to.equal(false);
+      await expect(m.liquidator.connect(bob).list(alice)).to.be.revertedWithCustomError(
+        m.liquidator,
+        "AccessManagedUnauthorized",
+      );
+      await expect(m.liquidator.seize(alice, 0n)).to.be.revertedWithCustomError(
+        m.liquidator,
+        "UnknownMarket",
+      );
+    });
+
     it("waits for the brake and a price", async () => {
       await adjust(alice, ETH, 1_600n * USDC);
       await m.setPrices(1_850n * USD);
@@ -689,7 +977,11 @@ describe("Vault", () => {
     it("refuses decimals outside 6 to 24, one token twice, and too fine a grid", async () => {
       for (const [options, error] of [
         [{ collateralDecimals: 5 }, "UnsupportedDecimals"],
+        [{ collateralDecimals: 25 }, "UnsupportedDecimals"],
+        [{ debtDecimals: 5 }, "UnsupportedDecimals"],
         [{ debtDecimals: 25 }, "UnsupportedDecimals"],
+        [{ collateralUnitDecimals: 5 }, "UnsupportedDecimals"],
+        [{ collateralUnitDecimals: 19 }, "UnsupportedDecimals"],
         [{ spacing: 3 }, "SpacingTooSmall"],
       ] as const) {
         const refusal = await deployMarket(connection, options).then(
@@ -698,6 +990,37 @@ describe("Vault", () => {
         );
         expect(refusal).to.contain(error);
       }
+    });
+
+    it("accepts the coarsest and the finest decimals, and the finest grid", async () => {
+      for (const [collateralDecimals, debtDecimals, collateralUnitDecimals] of [
+        [6, 24, 6],
+        [24, 6, 18],
+      ] as const) {
+        const { vault } = await deployMarket(connection, {
+          collateralDecimals,
+          debtDecimals,
+          collateralUnitDecimals,
+          spacing: 4,
+        });
+        const scale = (from: number, to: number) => (from < to ? 10n ** BigInt(to - from) : 1n);
+        expect(await vault.scales()).to.deep.equal([
+          scale(collateralDecimals, collateralUnitDecimals),
+          scale(collateralUnitDecimals, collateralDecimals),
+          scale(debtDecimals, 18),
+          scale(18, debtDecimals),
+          scale(collateralUnitDecimals, 18),
+        ]);
+        expect(await vault.SPACING()).to.equal(4n);
+      }
+    });
+
+    it("takes its parameters and its rate of reserves from the governor, and says so", async () => {
+      const { risk } = m.parameters;
+      await expect(m.vault.setRisk(risk)).to.emit(m.vault, "SetRisk");
+      await expect(m.vault.setReserveFactor(50n)).to.emit(m.vault, "SetReserveFactor").withArgs(50n);
+      await expect(m.vault.setCaps({ debt: 1n, collateral: 2n, minDebt: 3n })).to.emit(m.vault, "SetCaps");
+      await expect(pause(LEVEL.NoNewRisk, 600n)).to.emit(m.vault, "SetBrake");
     });
 
     it("names the rule that a parameter breaks", async () => {

@@ -56,12 +56,12 @@ export default {
 };
 `;
 
-/** Identifies what is built: the sources of contracts and Solidity tests, with their mutants. */
-export function fingerprint(root: string, sources: ReadonlyMap<string, string>): string {
+/** Identifies the sources of contracts, with their mutants; `tests`: and of the Solidity tests. */
+export function fingerprint(root: string, sources: ReadonlyMap<string, string>, tests: boolean): string {
   const hash = createHash("sha256");
   for (const text of sources.values()) hash.update(text);
-  const files = ["hardhat.config.ts", ...globSync(["contracts/**/*.sol", "test/**/*.sol"], { cwd: root })];
-  for (const file of files.toSorted()) {
+  const files = globSync(["contracts/**/*.sol", ...(tests ? ["test/**/*.sol"] : [])], { cwd: root });
+  for (const file of ["hardhat.config.ts", ...files.toSorted()]) {
     if (!sources.has(file)) hash.update(file).update(readFileSync(join(root, file)));
   }
   return hash.digest("hex");
@@ -77,12 +77,13 @@ export function build(root: string, project: string, sources: ReadonlyMap<string
   for (const name of readdirSync(root)) {
     if (!LEFT_OUT.has(name)) cpSync(join(root, name), join(project, name), { recursive: true });
   }
+  rmSync(join(project, "test/gas"), { recursive: true }); // measures; and is slow to compile
   cpSync(join(root, "hardhat.config.ts"), join(project, "hardhat.base.ts"));
   writeFileSync(join(project, "hardhat.config.ts"), CONFIG);
   for (const [file, text] of sources) writeFileSync(join(project, file), text);
 
   const stamp = join(project, "cache/mutants.stamp");
-  const wanted = fingerprint(root, sources);
+  const wanted = fingerprint(root, sources, true);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   // Its warnings are about size and about changed operators.
   const { status, stderr } = spawnSync("hardhat", ["build", "--quiet"], { cwd: project, encoding: "utf8" });

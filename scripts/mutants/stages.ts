@@ -24,6 +24,7 @@ const late = (stage: Stage): Stage => ({ ...stage, late: true });
 const GRID = solidity("libraries/Grid.t.sol");
 const SALE = solidity("libraries/Sale.t.sol");
 const BOOK = solidity("libraries/TickBook.t.sol");
+const MARKET_MATHS = solidity("libraries/Market.t.sol");
 const WALK = solidity("invariant/Book.t.sol", "test_");
 const INVARIANTS = late(solidity("invariant/Book.t.sol", "invariant_"));
 const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
@@ -35,6 +36,7 @@ const LENS = mocha("periphery/Lens.ts");
 const CORE = late(mocha("sdk/core.ts"));
 const MODEL_GRID = mocha("differential/grid.ts");
 const MODEL = late(mocha("differential/differential.ts"));
+const ACCESS = mocha("deploy/access.ts");
 const NEVER_PAUSED = mocha("differential/never-paused.ts");
 
 const TINY = late({ ...mocha("libraries/tiny-index.ts"), kind: "source" });
@@ -47,9 +49,9 @@ export const STAGES: Record<string, Stage[]> = {
   "contracts/libraries/TickBook.sol": [BOOK, WALK, INVARIANTS, ...MARKET, CORE, TINY],
   "contracts/libraries/Sale.sol": [SALE, WALK, VAULT, LENS, CORE, INVARIANTS, FLASH, MODEL, TINY],
   "contracts/libraries/Liquidation.sol": [WALK, ...MARKET, INVARIANTS],
-  "contracts/libraries/Market.sol": [SALE, WALK, ...MARKET, INVARIANTS, CORE],
-  "contracts/libraries/Lending.sol": MARKET,
-  "contracts/Vault.sol": MARKET,
-  "contracts/Liquidator.sol": [VAULT, BRAKE, FLASH, LENS, MODEL],
+  "contracts/Vault.sol": [...MARKET, ACCESS],
+  "contracts/Liquidator.sol": [VAULT, BRAKE, FLASH, LENS, ACCESS, MODEL],
   "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER, VAULT],
+  "contracts/libraries/Market.sol": [MARKET_MATHS, SALE, WALK, ...MARKET, INVARIANTS, CORE],
+  "contracts/libraries/Lending.sol": MARKET,
 };
