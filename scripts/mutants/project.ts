@@ -120,7 +120,7 @@ export class Artifacts {
   /** A tree of sources in which the mutant is active, for a test that compiles them itself. */
   sources(mutant: number): string {
     rmSync(this.#sources, { recursive: true, force: true });
-    for (const name of ["contracts", "test", "sdk", "package.json"])
+    for (const name of ["contracts", "test", "sdk", "package.json", "package-lock.json"])
       cpSync(join(this.#project, name), join(this.#sources, name), { recursive: true });
     writeFileSync(join(this.#sources, MARKER_FILE), marker(`mutant == ${mutant}`));
     return this.#sources;

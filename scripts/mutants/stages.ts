@@ -37,11 +37,12 @@ const CORE = late(mocha("sdk/core.ts"));
 const MODEL_GRID = mocha("differential/grid.ts");
 const MODEL = late(mocha("differential/differential.ts"));
 const ACCESS = mocha("deploy/access.ts");
+const REGRESSIONS = mocha("differential/regressions.ts");
 const NEVER_PAUSED = mocha("differential/never-paused.ts");
 
 const TINY = late({ ...mocha("libraries/tiny-index.ts"), kind: "source" });
 
-const MARKET = [VAULT, BRAKE, NEVER_PAUSED, FLASH, LENS, MODEL];
+const MARKET = [VAULT, BRAKE, REGRESSIONS, NEVER_PAUSED, FLASH, LENS, MODEL];
 
 /** The files that are mutated, and what may kill their mutants. */
 export const STAGES: Record<string, Stage[]> = {
