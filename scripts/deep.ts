@@ -7,6 +7,7 @@ import { Coverage, RARE } from "../test/differential/coverage.ts";
 import { SHAPES } from "../test/differential/shapes.ts";
 import { tinyArtifacts } from "../test/support/tiny.ts";
 import {
+  identityOf,
   type Job,
   jobAt,
   type Progress,
@@ -29,8 +30,8 @@ model, everything compared after each (test/differential): in ${SHAPES.length} k
 of 20 bits instead of 80, in which a wrongly rounded index costs percents. Then the fuzz and invariant tests in Solidity with
 the deep profile of hardhat.config.ts.
 
-It continues where it was interrupted (cache/deep). A run that differs is shrunk to a few operations and kept in
-test/differential/regressions, which npm test replays.
+It continues where it was interrupted (cache/deep), unless contracts, model or test have changed. A run that differs is
+shrunk to a few operations and kept in test/differential/regressions, which npm test replays.
 
 --steps N    steps of each variant (${DEFAULTS.steps.toLocaleString("en")})
 --seed S     of the first run; the following have the following ones (${DEFAULTS.seed})
@@ -219,11 +220,15 @@ async function main(): Promise<void> {
     }
     const steps = integer("steps", values.steps, DEFAULTS.steps, 100_000_000);
     const kept = values.fresh ? {} : readProgress(FILE);
+    const code = identityOf(ROOT);
     for (const variant of ["normal", "tiny"] as const) {
       if ((values.tiny && variant === "normal") || (values.normal && variant === "tiny")) continue;
-      // Another seed is another run.
       let progress = kept[variant];
-      if (progress?.seed !== seed) progress = { seed, reports: [], seconds: 0 };
+      if (progress?.seed !== seed || progress.code !== code) {
+        if (progress !== undefined)
+          log(`${variant}: from the beginning, for the seed or the code is another`);
+        progress = { code, seed, reports: [], seconds: 0 };
+      }
       kept[variant] = progress;
       if (variant === "tiny") await tinyArtifacts(); // compiled once for all workers
       await runVariant(workers, variant, progress, steps, () => writeProgress(FILE, kept));

@@ -1,6 +1,7 @@
 // What the long differential run consists of, and how far it has come.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 export type Variant = "normal" | "tiny";
 
@@ -28,6 +29,8 @@ export interface Report {
 
 /** Of one variant. */
 export interface Progress {
+  /** What was run: the contracts, the model and the test. */
+  code: string;
   seed: number;
   reports: Report[];
   /** Of work: what was waited for only once, however many workers there were. */
@@ -42,6 +45,14 @@ export function jobAt(variant: Variant, index: number, seed: number, shapes: num
 }
 
 export const stepsOf = (reports: readonly Report[]) => reports.reduce((sum, { steps }) => sum + steps, 0);
+
+/** Of everything that a run depends on. */
+export function identityOf(root: string): string {
+  const hash = createHash("sha256");
+  const sources = globSync(["contracts/**/*.sol", "test/{model,differential,support}/*.ts"], { cwd: root });
+  for (const file of sources.sort()) hash.update(readFileSync(join(root, file)));
+  return hash.digest("hex").slice(0, 16);
+}
 
 export function readProgress(file: string): Partial<Record<Variant, Progress>> {
   try {
