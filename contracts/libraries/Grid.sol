@@ -49,12 +49,29 @@ library Grid {
         (tick, ) = ceil(ratio, spacing);
     }
 
-    /// @notice The largest tick k with R_k ≤ `ratio`, clamped at the top; one below the grid if there is none.
-    function floorTick(uint256 ratio, int24 spacing) internal pure returns (int24 tick) {
-        if (ratio >= 1 << 192) return maxTick(spacing);
-        // The tick before the smallest one whose ratio is at least one unit higher.
-        (tick, ) = _ceil(ratio + 1, spacing);
-        tick--;
+    /// @notice The largest tick k with R_k ≤ `ratio`, clamped at the top of the grid, and its R_k; if there is none, the
+    /// tick below the grid and 0.
+    function floor(uint256 ratio, int24 spacing) internal pure returns (int24 tick, uint256 atTick) {
+        int24 top = maxTick(spacing);
+        tick = top;
+        // No overflow, as in `_ceil`.
+        unchecked {
+            if (ratio < 1 << 64) {
+                tick = -top - 1;
+            } else if (ratio < 1 << 192) {
+                int256 x = FixedPointMathLib.lnWad(int256(ratio)) - LN_ONE + TOLERANCE;
+                int256 step = LN_BASE * spacing;
+                int256 quotient = x / step;
+                if (x % step < 0) quotient--;
+                if (quotient < top) tick = int24(quotient);
+            }
+            // The answer, or the tick after it.
+            for (; tick >= -top; tick--) {
+                atTick = _ratioOfRaw(int256(tick) * spacing);
+                if (atTick <= ratio) return (tick, atTick);
+            }
+            return (tick, 0);
+        }
     }
 
     /// @dev As `ceil`; if there is none, the tick above the grid and 0.

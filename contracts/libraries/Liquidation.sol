@@ -190,12 +190,15 @@ library Liquidation {
                 // The budget ends here.
                 (report.partialTick, report.partialLandTick) = (tick, step.land);
                 book.finish(walk);
+                (id, node) = book.mergeWith(step.land, id, node);
                 book.settleAt(id, node, step.land);
                 tick--;
                 break;
             }
-            if (s.carrierId == 0) (s.carrierId, s.carrier) = (id, node);
-            else (s.carrierId, s.carrier) = book.merge(s.carrierId, s.carrier, id, node);
+            (s.carrierId, s.carrier) =
+                s.carrierId == 0
+                    ? book.mergeWith(target, id, node)
+                    : book.merge(s.carrierId, s.carrier, id, node);
         }
         book.finish(walk);
         if (s.carrierId != 0) book.settleAt(s.carrierId, s.carrier, target);

@@ -73,8 +73,8 @@ library Sale {
         unchecked {
             t.triggerRatio = (high * liquidationThreshold).divUp(BPS);
             t.insolventRatio = (high * BPS).divUp(BPS + bonusMin);
-            t.targetTick = Grid.floorTick((high * target) / BPS, spacing);
-            t.targetRatio = Grid.ratioOf(t.targetTick, spacing);
+            (t.targetTick, t.targetRatio) = Grid.floor((high * target) / BPS, spacing);
+            if (t.targetRatio == 0) revert Grid.TickOutOfGrid(t.targetTick, Grid.maxTick(spacing));
             t.shift = high.log2().zeroFloorSub(126);
             t.high = high >> t.shift;
             t.low = low >> t.shift;

@@ -468,14 +468,23 @@ library TickBook {
         }
     }
 
-    /// @notice Puts a node at `tick`, below where it was: alone, or merged with the one that is there.
-    function settleAt(State storage self, uint32 id, uint256 node, int24 tick) internal {
-        uint256 bits = self.bitmap[tick >> 8];
-        uint256 bit = 1 << uint8(uint24(tick));
+    /// @notice A node merged with the one that is at `tick`, if there is one. It comes before all others that go there: of
+    /// equals the one that is there stays, and the tick needs no new id.
+    function mergeWith(
+        State storage self,
+        int24 tick,
+        uint32 id,
+        uint256 node
+    ) internal returns (uint32, uint256) {
+        if (!isPopulated(self, tick)) return (id, node);
         uint32 there = liveNodeAt(self, tick);
-        if (bits & bit == 0) self.bitmap[tick >> 8] = bits | bit;
-        else (id, node) = merge(self, there, load(self, there), id, node); // of equals the one that is there stays
-        if (id != there) _setLiveNode(self, id, tick);
+        return merge(self, there, load(self, there), id, node);
+    }
+
+    /// @notice Puts a node at `tick`, below where it was, in place of the one with which it has merged.
+    function settleAt(State storage self, uint32 id, uint256 node, int24 tick) internal {
+        if (!isPopulated(self, tick)) _flipBit(self, tick);
+        _setLiveNode(self, id, tick);
         node = (node & ~(uint256(type(uint24).max) << TICK_AT)) | (uint256(uint24(tick)) << TICK_AT);
         store(self, id, node);
     }

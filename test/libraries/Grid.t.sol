@@ -34,8 +34,8 @@ contract GridTest is Test {
         int24 tick = boundTick(seed, -top, top);
         uint256 ratio = Grid.ratioOf(tick, spacing);
         assertEq(Grid.ceilTick(ratio, spacing), tick, "ceil of R_k is k");
-        assertEq(Grid.floorTick(ratio, spacing), tick, "floor of R_k is k");
-        assertEq(Grid.floorTick(ratio - 1, spacing), tick - 1, "floor of R_k - 1 is k - 1");
+        assertEq(_floorTick(ratio, spacing), tick, "floor of R_k is k");
+        assertEq(_floorTick(ratio - 1, spacing), tick - 1, "floor of R_k - 1 is k - 1");
         _checkCeil(ratio - 1, spacing);
         if (tick < top) assertEq(Grid.ceilTick(ratio + 1, spacing), tick + 1, "ceil of R_k + 1 is k + 1");
     }
@@ -71,7 +71,7 @@ contract GridTest is Test {
         for (int24 tick = -top; tick < top; tick++) {
             uint256 ratio = Grid.ratioOf(tick, 25);
             exact = exact && Grid.ceilTick(ratio, 25) == tick && Grid.ceilTick(ratio + 1, 25) == tick + 1;
-            exact = exact && Grid.floorTick(ratio, 25) == tick && Grid.floorTick(ratio - 1, 25) == tick - 1;
+            exact = exact && _floorTick(ratio, 25) == tick && _floorTick(ratio - 1, 25) == tick - 1;
         }
         assertTrue(exact, "ceil and floor of R_k, R_k + 1 and R_k - 1");
     }
@@ -97,16 +97,16 @@ contract GridTest is Test {
             assertEq(Grid.ceilTick(1, _spacings[i]), bottom, "ceil of one unit");
             assertEq(Grid.ceilTick((1 << 64) - 1, _spacings[i]), bottom, "ceil below the domain");
             assertEq(Grid.ceilTick(1 << 64, _spacings[i]), bottom, "ceil at the domain's end");
-            assertEq(Grid.floorTick(0, _spacings[i]), bottom - 1, "floor below the grid");
+            assertEq(_floorTick(0, _spacings[i]), bottom - 1, "floor below the grid");
         }
     }
 
     function test_floorTickClampsAtTheTop() public view {
         for (uint256 i; i < 4; i++) {
             int24 top = Grid.maxTick(_spacings[i]);
-            assertEq(Grid.floorTick((1 << 192) - 1, _spacings[i]), top, "floor below 2^192");
-            assertEq(Grid.floorTick(1 << 192, _spacings[i]), top, "floor of 2^192");
-            assertEq(Grid.floorTick(type(uint256).max, _spacings[i]), top, "floor of the greatest number");
+            assertEq(_floorTick((1 << 192) - 1, _spacings[i]), top, "floor below 2^192");
+            assertEq(_floorTick(1 << 192, _spacings[i]), top, "floor of 2^192");
+            assertEq(_floorTick(type(uint256).max, _spacings[i]), top, "floor of the greatest number");
         }
     }
 
@@ -128,6 +128,10 @@ contract GridTest is Test {
         return Grid.ceilTick(ratio, spacing);
     }
 
+    function _floorTick(uint256 ratio, int24 spacing) private pure returns (int24 tick) {
+        (tick, ) = Grid.floor(ratio, spacing);
+    }
+
     function _checkCeil(uint256 ratio, int24 spacing) private pure {
         int24 top = Grid.maxTick(spacing);
         if (ratio > Grid.ratioOf(top, spacing)) return;
@@ -138,8 +142,9 @@ contract GridTest is Test {
 
     function _checkFloor(uint256 ratio, int24 spacing) private pure {
         int24 top = Grid.maxTick(spacing);
-        int24 tick = Grid.floorTick(ratio, spacing);
-        if (tick >= -top) assertLe(Grid.ratioOf(tick, spacing), ratio, "at or below the ratio");
+        (int24 tick, uint256 atTick) = Grid.floor(ratio, spacing);
+        assertEq(atTick, tick < -top ? 0 : Grid.ratioOf(tick, spacing), "with its ratio");
+        if (tick >= -top) assertLe(atTick, ratio, "at or below the ratio");
         if (tick < top) assertLt(ratio, Grid.ratioOf(tick + 1, spacing), "the next tick is above");
     }
 }

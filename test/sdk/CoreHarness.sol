@@ -43,7 +43,7 @@ contract CoreHarness {
         floor = new int24[](ratios.length);
         for (uint256 i; i < ratios.length; i++) {
             ceil[i] = Grid.ceilTick(ratios[i], spacing);
-            floor[i] = Grid.floorTick(ratios[i], spacing);
+            (floor[i], ) = Grid.floor(ratios[i], spacing);
         }
     }
 

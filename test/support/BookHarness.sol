@@ -116,6 +116,7 @@ contract BookHarness is IInsuranceFund {
         id = market.book.liveNodeAt(from);
         market.ledger.debt -= uint104(TickBook.debtIn(node) - debt);
         (id, node) = market.book.shrink(id, node, debt, num, den);
+        (id, node) = market.book.mergeWith(to, id, node);
         market.book.settleAt(id, node, to);
     }
 
