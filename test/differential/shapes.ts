@@ -176,6 +176,7 @@ export const SHAPES: readonly Shape[] = [
     collateralPrice: 20_000n,
     debtPrice: 10n ** 23n,
     tinyDebts: true,
-    worth: { least: 20n * USD, most: 400_000n * USD },
+    // Up to more than a position can hold.
+    worth: { least: 20n * USD, most: 8_000_000n * USD },
   }),
 ];

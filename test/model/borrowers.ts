@@ -5,6 +5,9 @@ import { type Price, type Account, type AdjustRequest, type Moved, Refusal } fro
 
 const MICRO = Real.of(10n ** 12n);
 
+/** Half of what a surplus can be: then a repayment always finds room for what it frees. */
+const MAX_COLLATERAL = Real.of(1n << 95n);
+
 export class Borrowers extends Market {
   /** A new position: collateral in, debt out, token units. */
   open(account: string, collateral: bigint, debt: bigint, price: Price): Moved {
@@ -39,7 +42,12 @@ export class Borrowers extends Market {
       added = this.collateralIn(collateral);
     }
     margin = margin.minus(taken).plus(added).orZero();
-    if (collateral === "all") margin = Real.zero;
+    if (collateral === "all") {
+      margin = Real.zero;
+    } else if (collateral > 0n) {
+      const held = acts ? margin : margin.plus(before.surplus);
+      if (this.compare(held, MAX_COLLATERAL, "TooMuchCollateral") > 0) throw new Refusal("TooMuchCollateral");
+    }
 
     let debt = oldDebt;
     let debtMoved = Real.of(debtDelta);
