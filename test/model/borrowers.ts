@@ -128,7 +128,8 @@ export class Borrowers extends Market {
   /** The position as it is becomes that of another, empty account. */
   transfer(from: string, to: string): void {
     const [moved, empty] = [this.account(from), this.account(to)];
-    if (empty.tick !== undefined || this.compare(empty.surplus, Real.zero, "empty") !== 0) {
+    const inUse = empty.tick !== undefined || empty.seized === true;
+    if (inUse || this.compare(empty.surplus, Real.zero, "empty") !== 0) {
       throw new Refusal("PositionNotEmpty");
     }
     this.put(from, empty);

@@ -278,7 +278,7 @@ export class Market {
     const collateral = bookDebt.over(this.grid.ratio(tick)).rounded();
     this.reach("tick seized");
     for (const name of this.membersAt(tick)) {
-      this.put(name, { tick: undefined, debt: Real.zero, surplus: this.account(name).surplus });
+      this.put(name, { tick: undefined, debt: Real.zero, surplus: this.account(name).surplus, seized: true });
     }
     this.residue.delete(tick);
     this.potDebt = this.potDebt.plus(debt);

@@ -46,6 +46,8 @@ export interface Account {
   debt: Real;
   /** Collateral units. */
   surplus: Real;
+  /** Its debt was seized; until the owner changes it, its sub-account counts as in use. */
+  seized?: boolean;
 }
 
 export interface AdjustRequest {
