@@ -101,7 +101,7 @@ interface Known {
 }
 
 const known = new Map<string, Known>();
-/** What killed it before, by key; what killed its neighbours lately, by function. */
+/** What killed it before, by key; what killed its neighbours lately, by function and by file. */
 const killers = new Map<string, Failure>();
 const recent = new Map<string, Failure[]>();
 if (existsSync(record) && !options.fresh) {
@@ -209,14 +209,16 @@ interface Baseline {
 async function readBaseline(worker: Worker): Promise<Map<string, Baseline>> {
   const file = join(home, "baseline.json");
   const old = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Record<string, Baseline>) : {};
-  const all = [...new Set(Object.values(STAGES).flat())];
+  const stagesByName = new Map(
+    Object.values(STAGES).flatMap((list) => list.map((stage) => [stage.name, stage])),
+  );
   const baselines = new Map(
     Object.entries(old).filter(([name, baseline]) => {
-      const stage = all.find((candidate) => candidate.name === name);
+      const stage = stagesByName.get(name);
       return stage && baseline.contracts === contracts && baseline.tests === hashOf([stage.file]);
     }),
   );
-  const stages = all.filter(({ name }) => !baselines.has(name));
+  const stages = [...stagesByName.values()].filter(({ name }) => !baselines.has(name));
   if (stages.length === 0) return baselines;
   say("Running the suite on contracts in which no mutant is active …");
   const verdicts = await worker.run({ mutant: 0, stages, likely: [], whole: true }, new Map());
@@ -237,22 +239,28 @@ const isEarly = ({ key }: Mutant) => {
 };
 
 function taskOf(mutant: Mutant, late: boolean): Task {
-  const neighbours = recent.get(neighbourhood(mutant)) ?? [];
   const killer = killers.get(mutant.key);
   const whole = options.id !== undefined;
   const likely = whole
     ? []
-    : [...(killer ? [killer] : []), ...neighbours].filter(({ test }) => !isNoTest(test));
+    : [...(killer ? [killer] : []), ...neighboursOf(mutant)].filter(({ test }) => !isNoTest(test));
   const stages = STAGES[mutant.file]!.filter((stage) => whole || (stage.late ?? false) === late);
-  return { mutant: mutant.id, stages, likely: late ? [] : likely, whole };
+  return { mutant: mutant.id, stages, likely, whole };
 }
 
-const neighbourhood = (mutant: Mutant) => `${mutant.file} ${mutant.function}`;
 const isNoTest = (test: string) => /^\(|^setUp|" hook /.test(test);
 
-function remember(mutant: Mutant, killer: Failure) {
-  const others = (recent.get(neighbourhood(mutant)) ?? []).filter(({ test }) => test !== killer.test);
-  recent.set(neighbourhood(mutant), [killer, ...others].slice(0, 4));
+/** The latest killers of the same function, then of the same file. */
+function neighboursOf({ file, function: name }: Mutant): Failure[] {
+  const all = [...(recent.get(`${file} ${name}`) ?? []), ...(recent.get(file) ?? [])];
+  return all.filter(({ test }, index) => all.findIndex((other) => other.test === test) === index);
+}
+
+function remember({ file, function: name }: Mutant, killer: Failure) {
+  for (const place of [`${file} ${name}`, file]) {
+    const others = (recent.get(place) ?? []).filter(({ test }) => test !== killer.test);
+    recent.set(place, [killer, ...others].slice(0, 4));
+  }
 }
 
 const show = ({ id, file, line, rule, before, after }: Mutant) =>

@@ -250,6 +250,17 @@ describe("OracleAdapter", () => {
       });
     }
 
+    it("does not believe a round that never was, however old an answer may be", async () => {
+      const { config, feeds } = await deployFeeds();
+      const collateralFeed = { ...config.collateralFeed, maxAge: 2n ** 32n - 1n };
+      const adapter = await ethers.deployContract("OracleAdapter", [{ ...config, collateralFeed }]);
+      await adapter.update();
+      await feeds.collateral.setRound(7n, usd(1_990, 8n), 1);
+      await expectPrice(adapter, STATE.Fresh, 1_990n * Q128, 2_000n * Q128);
+      await feeds.collateral.setRound(7n, usd(1_990, 8n), 0);
+      await expectPrice(adapter, STATE.Single, 2_000n * Q128);
+    });
+
     it("believes the same contract when it answers with a whole round, or with more", async () => {
       for (const size of [0xa0, 0xffff]) {
         const { adapter, feeds } = await deployTwoSources();

@@ -135,6 +135,7 @@ async function runSolidity(stage: Stage, { whole }: Job): Promise<Failure[]> {
     testFiles: [stage.file],
     noCompile: true,
     ...(stage.only === undefined ? {} : { grep: stage.only }),
+    ...(stage.except === undefined ? {} : { grepExclude: stage.except }),
   })) as { value?: SolidityRun; error?: SolidityRun };
   const { suiteResults = [] } = result.value ?? result.error ?? {};
   const tests = suiteResults.flatMap(({ testResults }) => testResults);
