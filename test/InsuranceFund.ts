@@ -21,19 +21,19 @@ describe("InsuranceFund", () => {
     await worthless.mint(thief!, 500n * USDC);
     await worthless.connect(thief).approve(insurance, 500n * USDC);
     const market = await ethers.deployContract("TwoFacedMarket");
-    await market.setAsset(worthless);
+    await market.getFunction("setAsset")(worthless);
     await insurance.connect(thief).deposit(market, 500n * USDC);
     expect(await insurance.balanceOf(market)).to.equal(500n * USDC);
 
-    await market.setAsset(debt);
+    await market.getFunction("setAsset")(debt);
     expect(await insurance.balanceOf(market)).to.equal(0n);
-    await expect(market.cover(insurance, 1n))
+    await expect(market.getFunction("cover")(insurance, 1n))
       .to.be.revertedWithCustomError(insurance, "InsufficientInsurance")
       .withArgs(await market.getAddress(), 1n, 0n);
     expect(await insurance.balanceOf(vault)).to.equal(500n * USDC);
 
-    await market.setAsset(worthless);
-    await market.cover(insurance, 500n * USDC);
+    await market.getFunction("setAsset")(worthless);
+    await market.getFunction("cover")(insurance, 500n * USDC);
     expect(await worthless.balanceOf(market)).to.equal(500n * USDC);
     expect(await debt.balanceOf(insurance)).to.equal(500n * USDC);
   });

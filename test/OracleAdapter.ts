@@ -537,7 +537,10 @@ describe("OracleAdapter", () => {
       const WINDOW = 600;
       const isToken0 = order === "token 0";
 
-      async function deployPool(observations = 60, [collateralDecimals, debtDecimals] = [18, 6]) {
+      async function deployPool(
+        observations = 60,
+        [collateralDecimals, debtDecimals]: readonly [number, number] = [18, 6],
+      ) {
         const [signer] = await ethers.getSigners();
         const uniswap = await deployUniswap(signer!);
         const weth = await ethers.deployContract("TestToken", ["Wrapped Ether", "WETH", collateralDecimals]);
@@ -811,7 +814,7 @@ describe("OracleAdapter", () => {
         for (const decimals of [
           [25, 6],
           [18, 25],
-        ]) {
+        ] as const) {
           const { config } = await deployPool(60, decimals);
           await expect(factory.deploy({ ...config, blockTime: 600n }))
             .to.be.revertedWithCustomError(factory, "TokenDecimalsTooMany")

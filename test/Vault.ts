@@ -307,7 +307,7 @@ describe("Vault", () => {
           await m.vault.getAddress(),
           MAX_UINT256,
         ]);
-        await borrower.call(token, approval);
+        await borrower.getFunction("call")(token, approval);
       }
       for (const [collateral, debt] of [
         [ETH, 1_000n * USDC],
@@ -321,7 +321,7 @@ describe("Vault", () => {
           bob.address,
           "0x1234",
         ]);
-        await expect(borrower.call(m.vault, data))
+        await expect(borrower.getFunction("call")(m.vault, data))
           .to.emit(borrower, "Adjusted")
           .withArgs(
             await m.vault.getAddress(),
@@ -836,7 +836,7 @@ describe("Vault", () => {
         await m.liquidator.getAddress(),
         MAX_UINT256,
       ]);
-      await recorder.call(m.debt, approval);
+      await recorder.getFunction("call")(m.debt, approval);
       const market = await m.vault.getAddress();
       const order = {
         market,
@@ -850,7 +850,7 @@ describe("Vault", () => {
       };
       const [repaid, seized] = await m.liquidator.connect(keeper).liquidate.staticCall(order, "0x");
       const data = m.liquidator.interface.encodeFunctionData("liquidate", [order, "0xab"]);
-      const tx = recorder.call(m.liquidator, data);
+      const tx = recorder.getFunction("call")(m.liquidator, data);
       const isNear = (amount: bigint) => (value: bigint) => value >= amount && value <= amount + 10n ** 12n;
       await expect(tx)
         .to.emit(recorder, "Liquidated")
