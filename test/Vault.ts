@@ -210,10 +210,7 @@ describe("Vault", () => {
           .to.be.revertedWithCustomError(m.vault, "AmountTooLarge")
           .withArgs(most + 1n, most);
       }
-      await expect(adjust(alice, most, 0n)).to.be.revertedWithCustomError(
-        m.vault,
-        "SafeCastOverflowedUintDowncast",
-      );
+      await expect(adjust(alice, most, 0n)).to.be.revertedWithCustomError(m.vault, "TooMuchCollateral");
       await expect(adjust(alice, -most, 0n)).to.be.revertedWithCustomError(m.vault, "InsufficientCollateral");
       await expect(adjust(alice, 0n, most)).to.be.revertedWithCustomError(m.vault, "DebtWithoutCollateral");
       await adjust(alice, ETH, 1_000n * USDC);
