@@ -75,6 +75,8 @@ export async function recoverLost(
   { startBlock }: State,
   confirmations?: number,
 ): Promise<void> {
+  // Ignition cannot go on from a future that it has noted and not begun: as if it had not been noted.
+  for (const futureId of findUnbegun(dir)) await wipe(dir, new HardhatArtifactResolver(artifacts), futureId);
   for (const { futureId, from, nonce } of findLost(dir)) {
     const hash = await findTransaction(ethers.provider, from, nonce, startBlock);
     if (hash !== undefined) {
@@ -89,14 +91,27 @@ export async function recoverLost(
   }
 }
 
-function findLost(dir: string): { futureId: string; from: string; nonce: number }[] {
+function readJournal(dir: string): JournalMessage[] {
   const file = join(dir, "journal.jsonl");
   if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split("\n");
+  return lines.filter((line) => line.trim() !== "").map((line) => JSON.parse(line) as JournalMessage);
+}
+
+/** Futures that send a transaction, of which the journal says that they exist and nothing more. */
+function findUnbegun(dir: string): string[] {
+  const unbegun = new Set<string>();
+  for (const { type, futureId } of readJournal(dir)) {
+    if (/^(DEPLOYMENT|CALL|SEND_DATA)_EXECUTION_STATE_INITIALIZE$/.test(type)) unbegun.add(futureId);
+    else unbegun.delete(futureId);
+  }
+  return [...unbegun];
+}
+
+function findLost(dir: string): { futureId: string; from: string; nonce: number }[] {
   const senders = new Map<string, string>();
   const prepared = new Map<string, { futureId: string; nonce: number }>();
-  for (const line of readFileSync(file, "utf8").split("\n")) {
-    if (line.trim() === "") continue;
-    const { type, futureId, from, networkInteractionId, nonce } = JSON.parse(line) as JournalMessage;
+  for (const { type, futureId, from, networkInteractionId, nonce } of readJournal(dir)) {
     const key = `${futureId} ${networkInteractionId}`;
     if (from !== undefined) senders.set(futureId, from);
     if (type === "TRANSACTION_PREPARE_SEND" && nonce !== undefined) prepared.set(key, { futureId, nonce });

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -55,6 +55,23 @@ describe("deploying to a node", () => {
     await expectWhole(await deployBreakwater(await connect(), parameters, { stateId }));
   });
 
+  /** Deploys until transaction `sent + 1` is lost: it, or the answer to it. */
+  async function loseTransaction(sent: number, isLastSent: boolean) {
+    const connection = await connect();
+    const request = connection.provider.request.bind(connection.provider);
+    let left = sent;
+    connection.provider.request = async (args) => {
+      const isLost = args.method === "eth_sendTransaction" && left-- <= 0;
+      if (isLost && (!isLastSent || left < -1)) throw new Error("connection lost");
+      const answer: unknown = await request(args);
+      if (isLost) throw new Error("connection lost");
+      return answer;
+    };
+    let failed = false;
+    await deployBreakwater(connection, parameters, { stateId }).catch(() => (failed = true));
+    expect(failed).to.equal(true);
+  }
+
   const losses = [
     { sent: 1, isLastSent: false },
     { sent: 30, isLastSent: true },
@@ -63,25 +80,27 @@ describe("deploying to a node", () => {
   for (const { sent, isLastSent } of losses) {
     const what = isLastSent ? "the answer to" : "the node before";
     it(`completes a deployment that lost ${what} transaction ${sent + 1}`, async () => {
-      const connection = await connect();
-      const request = connection.provider.request.bind(connection.provider);
-      let left = sent;
-      connection.provider.request = async (args) => {
-        const isLost = args.method === "eth_sendTransaction" && left-- <= 0;
-        if (isLost && (!isLastSent || left < -1)) throw new Error("connection lost");
-        const answer: unknown = await request(args);
-        if (isLost) throw new Error("connection lost");
-        return answer;
-      };
-      let failed = false;
-      await deployBreakwater(connection, parameters, { stateId }).catch(() => (failed = true));
-      expect(failed).to.equal(true);
-
+      await loseTransaction(sent, isLastSent);
       const deployment = await deployBreakwater(await connect(), parameters, { stateId });
       expect(deployment.startBlock).to.equal(0);
       await expectWhole(deployment);
     });
   }
+
+  it("completes a deployment that died between noting what it does next and beginning it", async () => {
+    await loseTransaction(30, false);
+    const file = join(stateDir(), "journal.jsonl");
+    const lines = readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+    const read = (line: string) => JSON.parse(line) as { type: string; futureId: string };
+    const last = new Map(lines.map((line) => [read(line).futureId, read(line).type]));
+    const [lost] = [...last].find(([, type]) => type === "TRANSACTION_PREPARE_SEND")!;
+    const kept = lines.filter((line) => read(line).futureId !== lost || /INITIALIZE/.test(read(line).type));
+    expect(lines.length - kept.length).to.equal(2);
+    writeFileSync(file, `${kept.join("\n")}\n`);
+    await expectWhole(await deployBreakwater(await connect(), parameters, { stateId }));
+  });
 
   it("starts afresh on a new chain, and says so", async () => {
     const first = await deployBreakwater(await connect(), parameters, { stateId });
