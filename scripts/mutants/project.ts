@@ -47,7 +47,7 @@ export default {
         ...profiles,
         default: {
           ...profiles.default,
-          gasLimit: 4_000_000_000n,
+          gasLimit: 1_000_000_000n,
           invariant: { runs: 4, depth: 64, failOnRevert: true, shrinkRunLimit: 0 },
         },
       },

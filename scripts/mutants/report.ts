@@ -17,7 +17,8 @@ interface Figures {
   survived: number;
   /** Of those that survived. */
   explained: number;
-  /** Killed of all, percent. */
+  /** Killed of all, percent; and of those that are not explained. */
+  killedOfAll: number;
   score: number;
 }
 
@@ -48,15 +49,20 @@ export function summarize(results: readonly Result[]): Summary {
 function figures(file: string, results: readonly Result[]): Figures {
   const survivors = results.filter(({ killedBy }) => killedBy === null);
   const killed = results.length - survivors.length;
+  const explained = survivors.filter(({ explanation }) => explanation !== "").length;
   return {
     file,
     mutants: results.length,
     killed,
     survived: survivors.length,
-    explained: survivors.filter(({ explanation }) => explanation !== "").length,
-    score: Math.floor((killed / results.length) * 1000) / 10,
+    explained,
+    killedOfAll: percent(killed, results.length),
+    score: percent(killed, results.length - explained),
   };
 }
+
+/** With one decimal, rounded down. */
+const percent = (part: number, whole: number) => Math.floor((part / whole) * 1000) / 10;
 
 export function toTable({ files, total, survivors }: Summary): string {
   const rows = [...files, total].map(
@@ -65,9 +71,9 @@ export function toTable({ files, total, survivors }: Summary): string {
       [row.mutants, row.killed, row.survived, row.explained]
         .map((value) => String(value).padStart(10))
         .join("") +
-      `${row.score.toFixed(1)} %`.padStart(10),
+      [row.killedOfAll, row.score].map((value) => `${value.toFixed(1)} %`.padStart(10)).join(""),
   );
-  const head = `${"".padEnd(36)}${["mutants", "killed", "survived", "explained", "score"].map((name) => name.padStart(10)).join("")}`;
+  const head = `${"".padEnd(36)}${["mutants", "killed", "survived", "explained", "of all", "score"].map((name) => name.padStart(10)).join("")}`;
   const open = survivors
     .filter(({ explanation }) => explanation === "")
     .map(
@@ -87,6 +93,7 @@ export function toMarkdown({ date, files, total, survivors }: Summary): string {
       figure.killed,
       figure.survived,
       figure.explained,
+      `${figure.killedOfAll.toFixed(1)} %`,
       `${figure.score.toFixed(1)} %`,
     ]);
   return `# Mutants
@@ -96,8 +103,10 @@ rounding, a comparison or its boundary, a condition that always or never holds, 
 cast), a removed statement, a constant one up or down, the lower price for the higher. It is killed when a test of the quick suite
 fails; gas, sizes and layouts do not count. How it works: [testing](../testing.md#mutants).
 
-| file | mutants | killed | survived | explained | killed of all |
-| --- | ---: | ---: | ---: | ---: | ---: |
+The score is killed of those that are not explained.
+
+| file | mutants | killed | survived | explained | killed of all | score |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ${[...files, total].map(figuresRow).join("\n")}
 
 ## Survivors
