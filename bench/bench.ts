@@ -10,7 +10,7 @@ import { Chain } from "./chain.ts";
 import { compileOwn, ROOT } from "./compile.ts";
 import { calledIn, explain, functionTable, kindTable, slotTable } from "./explain.ts";
 import { deployMorpho } from "./morpho.ts";
-import type { Result } from "./results.ts";
+import { type Result, worsened } from "./results.ts";
 import {
   CRASHES,
   type Crash,
@@ -42,7 +42,7 @@ const EXPLAINED = new Map<string, (stage: Stage) => Promise<Measurement[]>>([
   ["liquidate-sparse", async (stage) => [await stage.liquidate(SPARSE_CRASH)]],
 ]);
 
-const HELP = `npm run bench -- [--ours | --docs] [--json]
+const HELP = `npm run bench -- [--ours [--check] | --docs] [--json]
 npm run bench -- --explain OPERATION
 
 Gas of daily operations and of liquidations, from the receipts of one chain in process: Breakwater through its proxies,
@@ -52,13 +52,14 @@ Every run gives the same figures. Writes bench/results.json. The first run insta
 
 --ours      only Breakwater, by the slot, without the 10,000 positions; the peers' figures are those of
             bench/results.json. Writes nothing and installs nothing.
+--check     with --ours: fails if an operation costs more gas than bench/results.json says (npm run check:gas).
 --docs      also puts the tables, with today's date, into README.md and docs/bench.md.
 --json      prints what bench/results.json holds, and nothing else.
 
 --explain OPERATION  where the gas of one of Breakwater's operations goes, from its trace: by contract and kind, by storage
                      slot, by function. OPERATION: ${[...EXPLAINED.keys()].join(", ")}.
 
-Exit code 1: something could not be measured. A target that is not reached is only reported.`;
+Exit code 1: something could not be measured, or has become dearer (--check). A target that is not reached is only reported.`;
 
 /** Of the first block; far from any date that a contract could mistake for something else. */
 const STARTS_AT = 1_900_000_000;
@@ -75,6 +76,7 @@ function readOptions() {
     return parseArgs({
       options: {
         ours: { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         docs: { type: "boolean", default: false },
         explain: { type: "string" },
@@ -167,6 +169,14 @@ function writeDocs(results: Result[]): void {
   }
 }
 
+/** Cheaper is no failure: the next full run writes it down. */
+function check(results: Result[]): void {
+  for (const { key, gas, before } of worsened(results, readResults())) {
+    console.error(`${JSON.stringify(key)}: ${gas} gas, bench/results.json says ${before ?? "nothing"}`);
+    process.exitCode = 1;
+  }
+}
+
 async function explainOperation(operation: string): Promise<void> {
   const play = EXPLAINED.get(operation);
   if (!play) throw new ArgumentError(`--explain ${operation} is not an operation; see --help`);
@@ -198,6 +208,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.explain !== undefined) return explainOperation(options.explain);
+  if (options.check && !options.ours) throw new ArgumentError("--check goes with --ours; see --help");
   if (!options.ours) {
     const install = join(ROOT, "scripts/ensure-install.mjs");
     execFileSync(process.execPath, [install, "bench"], { stdio: ["ignore", 2, 2] });
@@ -206,6 +217,7 @@ async function main(): Promise<void> {
   const json = JSON.stringify(results, null, 2);
   if (!options.ours) writeFileSync(RESULTS, `${json}\n`);
   if (options.docs && !options.ours) writeDocs(results);
+  if (options.check) check(results);
   if (options.json) {
     console.log(json);
     return;

@@ -110,3 +110,14 @@ export function targetsOf(results: Result[]): Target[] {
 }
 
 export const isReached = ({ gas, limit }: Target) => gas <= limit;
+
+/** Results of ours that cost more gas than the committed ones, or that these do not have. */
+export function worsened(
+  results: Result[],
+  committed: Result[],
+): { key: Key; gas: number; before?: number }[] {
+  return results
+    .filter(({ protocol }) => protocol === "breakwater")
+    .map(({ gas, ...key }) => ({ key, gas, before: gasOf(committed, key) }))
+    .filter(({ gas, before }) => before === undefined || gas > before);
+}

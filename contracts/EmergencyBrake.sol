@@ -3,38 +3,71 @@ pragma solidity 0.8.37;
 
 import {AccessManagedUpgradeable} from "@openzeppelin/contracts-upgradeable/access/manager/AccessManagedUpgradeable.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {BrakeLevel, IEmergencyBrake} from "./interfaces/IEmergencyBrake.sol";
+import {AggregatorV3Interface} from "./interfaces/AggregatorV3Interface.sol";
+import {BrakeBudgets, BrakeLevel, IEmergencyBrake, MarketBrake} from "./interfaces/IEmergencyBrake.sol";
 import {IVault} from "./interfaces/IVault.sol";
 
 /// @title EmergencyBrake
-/// @notice See IEmergencyBrake. It writes timestamps into the market's own slot, so that a liquidation or a borrow reads
+/// @notice See IEmergencyBrake. It writes timestamps into the market's own slots, so that a liquidation or a borrow reads
 /// nothing else, and a pause lapses without a transaction.
 ///
-/// BUDGET. A pause of liquidations is charged its seconds plus its grace, in advance, and refunded nothing unless the
-/// resumer ends it early. The budget refills to `BUDGET` in `REFILL` seconds, so in the long run liquidations can be
-/// stopped for at most BUDGET / REFILL of the time, however many pauses are strung together.
+/// BUDGET. A pause of liquidations is charged its seconds plus its grace, in advance, and gets back what a resumer leaves
+/// unused. A budget is kept as the time at which it will be full again: each second drawn moves that by REFILL / budget
+/// seconds (whole numbers, so nothing is ever rounded), and it refills by waiting. The sentinel draws from its own budget
+/// and from the common one, and only what leaves the pauser one whole pause with its grace.
 contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
-    /// @dev Where the running pause of a market stands.
+    using Math for uint256;
+
+    /// @dev The pauses of one market at one level; one slot.
     struct Pauses {
-        uint32 pausedAt;
-        uint32 pausedUntil; //    liquidations
-        uint32 graceUntil;
-        uint32 noNewRiskUntil; // asked for alone; the market gets the later of this and graceUntil
-        uint32 liquidationBudget; // seconds left at `updatedAt`
-        uint32 newRiskBudget;
-        uint32 updatedAt;
+        uint32 since; //          when the latest episode began
+        uint32 until;
+        uint32 graceUntil; //     charged up to here; without grace: until
+        uint32 count;
+        uint32 fullAt; //         the common budget
+        uint32 sentinelFullAt; // the sentinel's
+    }
+
+    struct State {
+        Pauses liquidations;
+        Pauses newRisk;
+        bytes32 reason;
+        address reporter;
         bool listed;
+    }
+
+    /// @dev What one level allows, in seconds.
+    struct Limits {
+        uint32 maxPause;
+        uint32 maxGrace;
+        uint32 budget;
+        uint32 sentinelBudget;
+    }
+
+    /// @dev One slot, of all markets.
+    struct Sequencer {
+        address feed;
+        uint32 grace;
+        uint32 graceUntil;
+        uint32 fullAt;
     }
 
     uint32 public constant MAX_LIQUIDATION_PAUSE = 4 hours;
     uint32 public constant MAX_NEW_RISK_PAUSE = 3 days;
+    uint32 public constant MAX_BRIEF_PAUSE = 15 minutes;
     uint32 public constant MAX_GRACE = 1 hours;
+    // Each budget divides REFILL.
     uint32 public constant LIQUIDATION_BUDGET = 12 hours;
-    uint32 public constant NEW_RISK_BUDGET = 7 days;
+    uint32 public constant NEW_RISK_BUDGET = 6 days;
+    uint32 public constant SENTINEL_LIQUIDATION_BUDGET = 2 hours;
+    uint32 public constant SENTINEL_NEW_RISK_BUDGET = 6 hours;
+    uint32 public constant SEQUENCER_BUDGET = 12 hours;
     uint32 public constant REFILL = 30 days;
+    uint32 public constant MARKET_GAS = 200_000;
 
-    mapping(address market => Pauses) private _pauses;
+    mapping(address market => State) private _states;
     address[] private _markets;
+    Sequencer private _sequencer;
 
     constructor() {
         _disableInitializers();
@@ -44,88 +77,128 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
         __AccessManaged_init(authority_);
     }
 
+    // ------------------------------------------------------------------ pauser and sentinel
+
     /// @inheritdoc IEmergencyBrake
     function pause(address market, BrakeLevel level, uint32 duration, bytes32 reason) external restricted {
-        (uint256 required, uint256 available) = _pause(market, level, duration, reason);
-        require(required <= available, PauseBudgetSpent(market, required, available));
+        _pause(market, level, duration, reason, false);
     }
 
     /// @inheritdoc IEmergencyBrake
     function pauseAll(BrakeLevel level, uint32 duration, bytes32 reason) external restricted {
-        bool any;
-        uint256 required;
-        uint256 available;
-        for (uint256 i = 0; i < _markets.length; i++) {
-            // A market that is paused for longer already stays so; the others must not wait for it.
-            Pauses memory p = _pauses[_markets[i]];
-            uint32 running = level == BrakeLevel.LiquidationsPaused ? p.pausedUntil : p.noNewRiskUntil;
-            if (running >= block.timestamp + duration) {
-                any = true;
-                continue;
-            }
-            (required, available) = _pause(_markets[i], level, duration, reason);
-            if (required <= available) any = true;
-        }
-        require(any, PauseBudgetSpent(address(0), required, available));
+        _pauseAll(level, duration, reason, false);
     }
 
     /// @inheritdoc IEmergencyBrake
-    function resume(address market) external restricted {
-        Pauses memory p = _refilled(market);
+    function pauseBriefly(
+        address market,
+        BrakeLevel level,
+        uint32 duration,
+        bytes32 reason
+    ) external restricted {
+        _pause(market, level, duration, reason, true);
+    }
+
+    /// @inheritdoc IEmergencyBrake
+    function pauseAllBriefly(BrakeLevel level, uint32 duration, bytes32 reason) external restricted {
+        _pauseAll(level, duration, reason, true);
+    }
+
+    // ------------------------------------------------------------------ resumer, governor, anyone
+
+    /// @inheritdoc IEmergencyBrake
+    function resume(address market, BrakeLevel level, uint32 count) external restricted {
+        Limits memory limits = _limitsOf(level);
+        Pauses memory p = _pausesOf(market, level);
+        require(block.timestamp < p.until, NotPaused(market, level));
+        require(count == p.count, PausedAgain(market, level, count, p.count));
         uint32 now_ = uint32(block.timestamp);
-        require(now_ < p.pausedUntil || now_ < p.noNewRiskUntil, NotPaused(market));
-        if (now_ < p.pausedUntil) {
-            uint32 graceUntil = now_ + _graceFor(now_ - p.pausedAt);
-            // What was charged in advance and is not used goes back.
-            p.liquidationBudget = uint32(
-                Math.min(p.liquidationBudget + (p.graceUntil - graceUntil), LIQUIDATION_BUDGET)
-            );
-            p.graceUntil = graceUntil;
-            p.pausedUntil = now_;
-        }
-        if (now_ < p.noNewRiskUntil) {
-            p.newRiskBudget = uint32(Math.min(p.newRiskBudget + (p.noNewRiskUntil - now_), NEW_RISK_BUDGET));
-            p.noNewRiskUntil = now_;
-        }
-        _apply(market, p);
-        emit Resume(market, p.graceUntil, msg.sender);
+        uint32 graceUntil = now_ + _graceFor(now_ - p.since, limits.maxGrace);
+        uint256 unused = p.graceUntil - graceUntil;
+        // Not to the sentinel: what it may ask for stays bounded by what it asked for.
+        p.fullAt = uint32(uint256(p.fullAt) - unused * (REFILL / limits.budget));
+        p.until = now_;
+        p.graceUntil = graceUntil;
+        require(_apply(market, level, p), MarketDoesNotAnswer(market));
+        emit Resume(market, level, graceUntil, count, msg.sender);
     }
 
     /// @inheritdoc IEmergencyBrake
     function list(address market) external restricted {
-        require(!_pauses[market].listed, AlreadyListed(market));
-        _pauses[market].listed = true;
-        _pauses[market].liquidationBudget = LIQUIDATION_BUDGET;
-        _pauses[market].newRiskBudget = NEW_RISK_BUDGET;
-        _pauses[market].updatedAt = uint32(block.timestamp);
+        State storage state = _states[market];
+        require(!state.listed, AlreadyListed(market));
+        state.listed = true;
         _markets.push(market);
+        // A grace that runs is this market's too; and only one whose brake this is takes it.
+        require(_tell(market, state.liquidations, state.newRisk), MarketDoesNotAnswer(market));
         emit List(market);
     }
 
     /// @inheritdoc IEmergencyBrake
-    function pausesOf(
-        address market
-    )
-        external
-        view
-        returns (uint256 pausedAt, uint256 pausedUntil, uint256 graceUntil, uint256 noNewRiskUntil)
-    {
-        Pauses memory p = _pauses[market];
-        return (p.pausedAt, p.pausedUntil, p.graceUntil, p.noNewRiskUntil);
+    function setSequencerFeed(address feed, uint32 grace) external restricted {
+        if (feed != address(0)) {
+            require(grace != 0 && grace <= MAX_GRACE, SequencerGraceOutOfRange(grace, MAX_GRACE));
+            (, int256 answer, , , ) = AggregatorV3Interface(feed).latestRoundData();
+            require(answer == 0 || answer == 1, NotASequencerFeed(feed, answer));
+        }
+        _sequencer.feed = feed;
+        _sequencer.grace = grace;
+        emit SetSequencerFeed(feed, grace);
     }
 
     /// @inheritdoc IEmergencyBrake
-    function levelOf(address market) external view returns (BrakeLevel) {
-        Pauses memory p = _pauses[market];
-        if (block.timestamp < p.pausedUntil) return BrakeLevel.LiquidationsPaused;
-        if (block.timestamp < p.graceUntil) return BrakeLevel.Grace;
-        return block.timestamp < p.noNewRiskUntil ? BrakeLevel.NoNewRisk : BrakeLevel.None;
+    function startSequencerGrace() external {
+        uint256 until = sequencerGraceDue();
+        require(until != 0, NoSequencerGraceDue());
+        Sequencer storage s = _sequencer;
+        s.fullAt = _charged(s.fullAt, SEQUENCER_BUDGET, until - block.timestamp.max(s.graceUntil));
+        s.graceUntil = uint32(until);
+        emit SequencerGrace(until);
+        for (uint256 i = 0; i < _markets.length; i++) {
+            State storage state = _states[_markets[i]];
+            bool answered = _tell(_markets[i], state.liquidations, state.newRisk);
+            if (!answered) emit Skip(_markets[i], BrakeLevel.Grace, 0, 0);
+        }
     }
 
     /// @inheritdoc IEmergencyBrake
-    function budgetOf(address market) external view returns (uint256 liquidations, uint256 newRisk) {
-        Pauses memory p = _refilled(market);
-        return (p.liquidationBudget, p.newRiskBudget);
+    function remind(address market) external returns (bool answered) {
+        State storage state = _states[market];
+        require(state.listed, NotListed(market));
+        return _tell(market, state.liquidations, state.newRisk);
+    }
+
+    // ------------------------------------------------------------------ views
+
+    /// @inheritdoc IEmergencyBrake
+    function stateOf(address market) external view returns (MarketBrake memory brake) {
+        Pauses memory l = _pausesOf(market, BrakeLevel.LiquidationsPaused);
+        Pauses memory n = _pausesOf(market, BrakeLevel.NoNewRisk);
+        brake.pausedAt = l.since;
+        brake.pausedUntil = l.until;
+        brake.sequencerGraceUntil = _sequencer.graceUntil;
+        brake.graceUntil = uint32(Math.max(l.graceUntil, brake.sequencerGraceUntil));
+        brake.newRiskPausedAt = n.since;
+        brake.noNewRiskUntil = n.until;
+        brake.liquidationPauses = l.count;
+        brake.newRiskPauses = n.count;
+        brake.reason = _states[market].reason;
+        brake.reporter = _states[market].reporter;
+        if (block.timestamp < l.until) brake.level = BrakeLevel.LiquidationsPaused;
+        else if (block.timestamp < brake.graceUntil) brake.level = BrakeLevel.Grace;
+        else if (block.timestamp < n.until) brake.level = BrakeLevel.NoNewRisk;
+    }
+
+    /// @inheritdoc IEmergencyBrake
+    function budgetOf(address market) external view returns (BrakeBudgets memory budgets) {
+        Pauses memory l = _pausesOf(market, BrakeLevel.LiquidationsPaused);
+        Limits memory limits = _limitsOf(BrakeLevel.LiquidationsPaused);
+        budgets.liquidations = _available(l, limits, false);
+        budgets.sentinelLiquidations = _available(l, limits, true);
+        Pauses memory n = _pausesOf(market, BrakeLevel.NoNewRisk);
+        limits = _limitsOf(BrakeLevel.NoNewRisk);
+        budgets.newRisk = _available(n, limits, false);
+        budgets.sentinelNewRisk = _available(n, limits, true);
     }
 
     /// @inheritdoc IEmergencyBrake
@@ -133,67 +206,163 @@ contract EmergencyBrake is IEmergencyBrake, AccessManagedUpgradeable {
         return _markets;
     }
 
-    /// @dev Pauses if the budget suffices; the caller decides what it means if it does not.
-    function _pause(
-        address market,
-        BrakeLevel level,
-        uint32 duration,
-        bytes32 reason
-    ) private returns (uint256 required, uint256 available) {
-        Pauses memory p = _refilled(market);
-        uint32 now_ = uint32(block.timestamp);
-        bool liquidations = level == BrakeLevel.LiquidationsPaused;
-        require(liquidations || level == BrakeLevel.NoNewRisk, NotAPause(level));
-        uint32 max = liquidations ? MAX_LIQUIDATION_PAUSE : MAX_NEW_RISK_PAUSE;
-        require(duration != 0 && duration <= max, PauseTooLong(duration, max));
-        uint32 until = now_ + duration;
-        if (liquidations) {
-            require(until > p.pausedUntil, NotLonger(market, p.pausedUntil, until));
-            // A pause during a pause or its grace continues the same episode.
-            uint32 since = now_ < p.graceUntil ? p.pausedAt : now_;
-            uint32 graceUntil = until + _graceFor(until - since);
-            required = graceUntil - (now_ < p.graceUntil ? p.graceUntil : now_);
-            available = p.liquidationBudget;
-            if (required > available) return (required, available);
-            p.liquidationBudget -= uint32(required);
-            p.pausedAt = since;
-            p.pausedUntil = until;
-            p.graceUntil = graceUntil;
-        } else {
-            require(until > p.noNewRiskUntil, NotLonger(market, p.noNewRiskUntil, until));
-            required = until - (now_ < p.noNewRiskUntil ? p.noNewRiskUntil : now_);
-            available = p.newRiskBudget;
-            if (required > available) return (required, available);
-            p.newRiskBudget -= uint32(required);
-            p.noNewRiskUntil = until;
+    /// @inheritdoc IEmergencyBrake
+    function sequencer() external view returns (address feed, uint256 grace, uint256 budgetLeft) {
+        Sequencer memory s = _sequencer;
+        return (s.feed, s.grace, _left(s.fullAt, SEQUENCER_BUDGET));
+    }
+
+    /// @inheritdoc IEmergencyBrake
+    function sequencerGraceDue() public view returns (uint256) {
+        Sequencer memory s = _sequencer;
+        if (s.feed == address(0)) return 0;
+        try AggregatorV3Interface(s.feed).latestRoundData() returns (
+            uint80,
+            int256 answer,
+            uint256 startedAt,
+            uint256,
+            uint80
+        ) {
+            // 0: the feed has not been told anything yet.
+            if (startedAt == 0 || startedAt > block.timestamp) return 0;
+            uint256 left = _left(s.fullAt, SEQUENCER_BUDGET);
+            uint256 until = startedAt + s.grace;
+            if (answer != 0) {
+                until = block.timestamp + s.grace;
+                left = left.saturatingSub(s.grace); // an outage leaves enough for the time after it
+            }
+            uint256 from = block.timestamp.max(s.graceUntil);
+            until = until.min(from + left);
+            return until > from ? until : 0;
+        } catch {
+            return 0;
         }
-        _apply(market, p);
-        emit Pause(market, level, until, p.graceUntil, reason, msg.sender);
     }
 
-    function _apply(address market, Pauses memory p) private {
-        _pauses[market] = p;
-        IVault(market).setBrake(
-            uint32(Math.max(p.noNewRiskUntil, p.graceUntil)),
-            p.pausedUntil,
-            p.graceUntil
-        );
+    // ------------------------------------------------------------------ private
+
+    function _pause(address market, BrakeLevel level, uint32 duration, bytes32 reason, bool brief) private {
+        uint32 until = _until(level, duration, brief);
+        Pauses memory p = _pausesOf(market, level);
+        require(until > p.until, NotLonger(market, p.until, until));
+        (uint256 required, uint256 available) = _extend(p, level, until, brief);
+        require(required <= available, PauseBudgetSpent(market, required, available));
+        require(_apply(market, level, p), MarketDoesNotAnswer(market));
+        _record(market, level, p, reason);
     }
 
-    function _refilled(address market) private view returns (Pauses memory p) {
-        p = _pauses[market];
-        require(p.listed, NotListed(market));
-        uint256 elapsed = block.timestamp - p.updatedAt;
-        p.liquidationBudget = _refill(p.liquidationBudget, LIQUIDATION_BUDGET, elapsed);
-        p.newRiskBudget = _refill(p.newRiskBudget, NEW_RISK_BUDGET, elapsed);
-        p.updatedAt = uint32(block.timestamp);
+    function _pauseAll(BrakeLevel level, uint32 duration, bytes32 reason, bool brief) private {
+        uint32 until = _until(level, duration, brief);
+        bool any;
+        for (uint256 i = 0; i < _markets.length; i++) {
+            address market = _markets[i];
+            Pauses memory p = _pausesOf(market, level);
+            if (until <= p.until) {
+                any = true; // paused for longer already
+                continue;
+            }
+            (uint256 required, uint256 available) = _extend(p, level, until, brief);
+            if (required <= available && _apply(market, level, p)) {
+                any = true;
+                _record(market, level, p, reason);
+            } else {
+                emit Skip(market, level, required, available);
+            }
+        }
+        require(any, NothingPaused());
     }
 
-    function _refill(uint256 left, uint256 full, uint256 elapsed) private pure returns (uint32) {
-        return uint32(Math.min(left + (full * elapsed) / REFILL, full));
+    /// @dev The end of a pause of `duration` from now.
+    function _until(BrakeLevel level, uint32 duration, bool brief) private view returns (uint32) {
+        uint32 max = brief ? MAX_BRIEF_PAUSE : _limitsOf(level).maxPause;
+        require(duration != 0 && duration <= max, PauseTooLong(duration, max));
+        return uint32(block.timestamp) + duration;
     }
 
-    function _graceFor(uint32 paused) private pure returns (uint32) {
-        return paused < MAX_GRACE ? paused : MAX_GRACE;
+    /// @dev Turns `p` into what a pause until `until` makes of it, and says what that costs and what there is; the caller
+    /// decides what it means if it does not suffice.
+    function _extend(
+        Pauses memory p,
+        BrakeLevel level,
+        uint32 until,
+        bool brief
+    ) private view returns (uint256 required, uint256 available) {
+        Limits memory limits = _limitsOf(level);
+        // A pause during a pause or its grace continues the same episode.
+        if (block.timestamp >= p.graceUntil) p.since = uint32(block.timestamp);
+        uint32 graceUntil = until + _graceFor(until - p.since, limits.maxGrace);
+        required = graceUntil - block.timestamp.max(p.graceUntil);
+        available = _available(p, limits, brief);
+        p.until = until;
+        p.graceUntil = graceUntil;
+        p.count++;
+        p.fullAt = _charged(p.fullAt, limits.budget, required);
+        if (brief) p.sentinelFullAt = _charged(p.sentinelFullAt, limits.sentinelBudget, required);
+    }
+
+    /// @dev Makes `p` the market's, if the market takes it. A market that calls back meets its former state, as anyone would
+    /// have a moment before.
+    function _apply(address market, BrakeLevel level, Pauses memory p) private returns (bool answered) {
+        State storage state = _states[market];
+        bool liquidations = level == BrakeLevel.LiquidationsPaused;
+        answered = liquidations ? _tell(market, p, state.newRisk) : _tell(market, state.liquidations, p);
+        if (answered && liquidations) state.liquidations = p;
+        if (answered && !liquidations) state.newRisk = p;
+    }
+
+    /// @dev Writes the timestamps into the market. One that does not answer takes no more than its share of gas; and nobody
+    /// can make one fail that would answer, by sending too little.
+    function _tell(address market, Pauses memory l, Pauses memory n) private returns (bool) {
+        uint32 graceUntil = uint32(Math.max(l.graceUntil, _sequencer.graceUntil));
+        uint32 noNewRiskUntil = uint32(Math.max(n.until, graceUntil));
+        // A call can be given at most 63/64 of what is left.
+        uint256 required = (uint256(MARKET_GAS) * 64) / 63 + 10_000;
+        require(gasleft() >= required, TooLittleGas(gasleft(), required));
+        try IVault(market).setBrake{gas: MARKET_GAS}(noNewRiskUntil, l.until, graceUntil) {
+            return true;
+        } catch {
+            return false;
+        }
+    }
+
+    function _record(address market, BrakeLevel level, Pauses memory p, bytes32 reason) private {
+        _states[market].reason = reason;
+        _states[market].reporter = msg.sender;
+        emit Pause(market, level, p.until, p.graceUntil, p.count, reason, msg.sender);
+    }
+
+    function _pausesOf(address market, BrakeLevel level) private view returns (Pauses memory) {
+        State storage state = _states[market];
+        require(state.listed, NotListed(market));
+        return level == BrakeLevel.LiquidationsPaused ? state.liquidations : state.newRisk;
+    }
+
+    function _limitsOf(BrakeLevel level) private pure returns (Limits memory) {
+        if (level == BrakeLevel.LiquidationsPaused) {
+            return Limits(MAX_LIQUIDATION_PAUSE, MAX_GRACE, LIQUIDATION_BUDGET, SENTINEL_LIQUIDATION_BUDGET);
+        }
+        require(level == BrakeLevel.NoNewRisk, NotAPause(level));
+        return Limits(MAX_NEW_RISK_PAUSE, 0, NEW_RISK_BUDGET, SENTINEL_NEW_RISK_BUDGET);
+    }
+
+    /// @dev Seconds that the pauser (not `brief`) or the sentinel may draw now.
+    function _available(Pauses memory p, Limits memory limits, bool brief) private view returns (uint256) {
+        uint256 left = _left(p.fullAt, limits.budget);
+        if (!brief) return left;
+        // What the sentinel draws leaves the pauser one whole pause with its grace.
+        left = left.saturatingSub(limits.maxPause + limits.maxGrace);
+        return left.min(_left(p.sentinelFullAt, limits.sentinelBudget));
+    }
+
+    function _left(uint256 fullAt, uint256 budget) private view returns (uint256) {
+        return budget.saturatingSub(fullAt.saturatingSub(block.timestamp).ceilDiv(REFILL / budget));
+    }
+
+    function _charged(uint256 fullAt, uint256 budget, uint256 seconds_) private view returns (uint32) {
+        return uint32(fullAt.max(block.timestamp) + seconds_ * (REFILL / budget));
+    }
+
+    function _graceFor(uint32 paused, uint32 max) private pure returns (uint32) {
+        return paused < max ? paused : max;
     }
 }

@@ -81,7 +81,6 @@ contract Vault is
     );
     /// @dev Half of what cash can hold: interest on the rest never overflows it.
     uint256 private constant MAX_ASSETS = type(uint112).max / 2;
-    uint256 private constant MICRO = 1e12; // debt units (18 decimals) in a millionth
 
     address public immutable COLLATERAL;
     int24 public immutable SPACING;
@@ -188,7 +187,7 @@ contract Vault is
         if (touches) {
             if (debtDelta > 0) ledger.cash = _lessCash(ledger.cash, uint256(debtDelta));
             else ledger.cash = (uint256(ledger.cash) + uint256(-debtDelta)).toUint112();
-            _market.ledger = ledger;
+            _market.write(ledger);
         }
         emit Adjust(
             owner,
@@ -311,7 +310,7 @@ contract Vault is
     /// @notice Assets of the lenders at the lower price, accrued to now. With a Dead price seized collateral counts as
     /// nothing, and lenders wait.
     function totalAssets() public view override(ERC4626Upgradeable, IERC4626) returns (uint256 total) {
-        (total, ) = _assess(false);
+        (total, ) = _assess(false, false);
     }
 
     /// @inheritdoc IERC4626
@@ -344,26 +343,26 @@ contract Vault is
 
     /// @inheritdoc IERC4626
     function maxDeposit(address) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
-        (uint256 total, bool waits) = _assess(true);
+        (uint256 total, bool waits) = _assess(true, false);
         return waits ? 0 : MAX_ASSETS.saturatingSub(total);
     }
 
     /// @inheritdoc IERC4626
     function maxMint(address) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
-        (uint256 total, bool waits) = _assess(true);
+        (uint256 total, bool waits) = _assess(true, false);
         return waits ? 0 : _toShares(MAX_ASSETS.saturatingSub(total), total, Math.Rounding.Floor);
     }
 
     /// @inheritdoc IERC4626
     function maxWithdraw(address owner) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
-        (uint256 total, bool waits) = _assess(false);
+        (uint256 total, bool waits) = _assess(false, false);
         if (waits) return 0;
         return Math.min(_toAssets(balanceOf(owner), total, Math.Rounding.Floor), _market.ledger.cash);
     }
 
     /// @inheritdoc IERC4626
     function maxRedeem(address owner) public view override(ERC4626Upgradeable, IERC4626) returns (uint256) {
-        (uint256 total, bool waits) = _assess(false);
+        (uint256 total, bool waits) = _assess(false, false);
         if (waits) return 0;
         return Math.min(balanceOf(owner), _toShares(_market.ledger.cash, total, Math.Rounding.Floor));
     }
@@ -393,14 +392,10 @@ contract Vault is
         bytes calldata data
     ) external nonReentrant returns (uint256 repaid, uint256 seized) {
         require(msg.sender == LIQUIDATOR, NotAuthorized(msg.sender, LIQUIDATOR));
-        Market.Liquidations memory liquidations = _market.liquidations;
-        BrakeLevel level = _market.level();
+        Market.Liquidations storage liquidations = _market.liquidations;
         require(
-            level < BrakeLevel.Grace,
-            LiquidationsPaused(
-                level,
-                level == BrakeLevel.Grace ? liquidations.graceUntil : liquidations.pausedUntil
-            )
+            block.timestamp >= liquidations.pausedUntil,
+            LiquidationsPaused(BrakeLevel.LiquidationsPaused, liquidations.pausedUntil)
         );
         Price memory price = IOracleAdapter(_market.risk.oracle).update();
         require(price.state != PriceState.Dead, PriceDead());
@@ -419,6 +414,18 @@ contract Vault is
     }
 
     /// @inheritdoc IVault
+    function settle(
+        address owner,
+        uint96 sub,
+        uint256 maxRepay,
+        address receiver
+    ) external nonReentrant returns (uint256 repaid, uint256 seized) {
+        (repaid, seized) = Liquidation.settle(_market, _units(), owner, sub, maxRepay, receiver);
+        if (seized != 0) IERC20(COLLATERAL).safeTransfer(receiver, seized);
+        _pull(DEBT, msg.sender, repaid);
+    }
+
+    /// @inheritdoc IVault
     function collectReserves() external nonReentrant returns (uint256 amount) {
         return Lending.collectReserves(_market, _units(), IInsuranceFund(INSURANCE), IERC20(DEBT));
     }
@@ -432,7 +439,37 @@ contract Vault is
 
     /// @inheritdoc IVault
     function setRisk(RiskParameters calldata risk) external restricted {
-        Parameters.setRisk(_market, risk, SPACING);
+        _setRisk(risk, 0);
+    }
+
+    /// @inheritdoc IVault
+    function startRamp(RiskParameters calldata target, uint32 duration) external restricted {
+        _setRisk(target, duration);
+    }
+
+    /// @inheritdoc IVault
+    function stopRamp() external restricted {
+        Parameters.stopRamp(_market);
+    }
+
+    /// @inheritdoc IVault
+    function pokeRamp() external {
+        Parameters.pokeRamp(_market);
+    }
+
+    /// @inheritdoc IVault
+    function startWindDown(uint32 duration) external restricted {
+        _startWindDown(duration);
+    }
+
+    /// @inheritdoc IVault
+    function startWindDownDead() external {
+        _startWindDown(0);
+    }
+
+    /// @inheritdoc IVault
+    function setCascade(uint80 cap, uint32 window) external restricted {
+        Parameters.setCascade(_market, cap, window);
     }
 
     /// @inheritdoc IVault
@@ -453,10 +490,7 @@ contract Vault is
     /// @inheritdoc IVault
     function setBrake(uint32 noNewRiskUntil, uint32 liquidationsPausedUntil, uint32 graceUntil) external {
         require(msg.sender == BRAKE, NotAuthorized(msg.sender, BRAKE));
-        _market.risk.noNewRiskUntil = noNewRiskUntil;
-        _market.liquidations.pausedUntil = liquidationsPausedUntil;
-        _market.liquidations.graceUntil = graceUntil;
-        emit SetBrake(noNewRiskUntil, liquidationsPausedUntil, graceUntil);
+        Parameters.setBrake(_market, noNewRiskUntil, liquidationsPausedUntil, graceUntil);
     }
 
     // ------------------------------------------------------------------ views
@@ -485,8 +519,8 @@ contract Vault is
 
     // ------------------------------------------------------------------ borrowers, inside
 
-    /// @dev New risk: no brake, a Fresh price, the tick's LTV at most maxLtv at the lower price; for more debt also the
-    /// minimum and the caps.
+    /// @dev New risk: no brake, a Fresh price, the tick's LTV at most maxLtv, less the cut under stress, at the lower price;
+    /// for more debt also the minimum and the caps.
     function _checkNewRisk(
         TickBook.Outcome memory out,
         Market.Ledger memory ledger,
@@ -499,15 +533,16 @@ contract Vault is
         Price memory price = IOracleAdapter(oracle).update();
         require(price.state == PriceState.Fresh, PriceNotFresh(price.state));
         uint256 low = Market.bookPriceDown(price.low, ledger.borrowIndex, u);
+        maxLtv = (maxLtv * (Market.BPS - price.maxLtvCut)) / Market.BPS;
         if (out.ratio * Market.BPS > low * maxLtv) {
-            revert LtvTooHigh(out.ratio.mulDiv(Market.WAD, low), (maxLtv * Market.WAD) / Market.BPS);
+            revert LtvTooHigh((out.ratio * Market.WAD) / low, (maxLtv * Market.WAD) / Market.BPS);
         }
         if (out.newDebt <= out.oldDebt) return;
 
         Market.Limits storage limits = _market.limits;
-        uint256 minDebt = uint256(limits.minDebt) * MICRO;
-        uint256 debtCap = uint256(limits.debtCap) * MICRO;
-        uint256 collateralCap = (uint256(limits.collateralCap) * MICRO) / PRICE_MULTIPLIER;
+        uint256 minDebt = uint256(limits.minDebt) * Market.MICRO;
+        uint256 debtCap = uint256(limits.debtCap) * Market.MICRO;
+        uint256 collateralCap = (uint256(limits.collateralCap) * Market.MICRO) / PRICE_MULTIPLIER;
         uint256 debt = Market.unitsUp(out.newDebt, ledger.borrowIndex);
         require(debt >= minDebt, DebtTooSmall(debt, minDebt));
         debt = Market.unitsUp(ledger.debt, ledger.borrowIndex);
@@ -557,29 +592,49 @@ contract Vault is
     function _enter(Market.Ledger memory ledger, bool atHigh) private returns (uint256 total) {
         Market.Units memory u = _units();
         ledger.charge(u);
+        Market.Risk storage risk = _market.risk;
+        // Whoever wants to lend to a market that is wound down; `deposit` and `mint` alone enter at the higher price.
+        require(!atHigh || risk.noNewRiskUntil != type(uint32).max, WindingDown());
         uint256 debt = ledger.debt;
         (int24 top, uint256 pot) = (_market.book.top, _market.book.potDebt);
         if (pot == 0) {
             if (debt == 0) return uint256(ledger.cash).saturatingSub(ledger.reserves);
             // Healthy if even the bound of the highest populated tick is solvent at the lower price.
-            (address oracle, uint256 bonusMin) = (_market.risk.oracle, _market.risk.bonusMin);
+            (address oracle, uint256 bonusMin) = (risk.oracle, risk.bonusMin);
             uint256 low = Market.bookPriceDown(IOracleAdapter(oracle).read().low, ledger.borrowIndex, u);
             if (!Market.isInsolvent(Grid.ratioOf(top, SPACING), low, bonusMin)) {
                 debt = Market.debtTokensDown(Market.unitsDown(debt, ledger.borrowIndex), u);
                 return (debt + ledger.cash).saturatingSub(ledger.reserves);
             }
         }
-        _market.ledger = ledger;
+        _market.write(ledger);
         total = Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);
         ledger.debt = _market.ledger.debt; // less what was seized
     }
 
-    function _assess(bool atHigh) private view returns (uint256, bool) {
-        return Lending.assets(_market, _units(), IInsuranceFund(INSURANCE), atHigh, false);
+    /// @dev The lenders' assets, and whether they wait; if `required`, reverts instead.
+    function _assess(bool atHigh, bool required) private view returns (uint256, bool) {
+        return Lending.assets(_market, _units(), IInsuranceFund(INSURANCE), atHigh, required);
     }
 
     function _previewAssets(bool atHigh) private view returns (uint256 total) {
-        (total, ) = Lending.assets(_market, _units(), IInsuranceFund(INSURANCE), atHigh, true);
+        (total, ) = _assess(atHigh, true);
+    }
+
+    /// @inheritdoc ERC4626Upgradeable
+    function _convertToShares(
+        uint256 assets,
+        Math.Rounding rounding
+    ) internal view override returns (uint256) {
+        return _toShares(assets, totalAssets(), rounding);
+    }
+
+    /// @inheritdoc ERC4626Upgradeable
+    function _convertToAssets(
+        uint256 shares,
+        Math.Rounding rounding
+    ) internal view override returns (uint256) {
+        return _toAssets(shares, totalAssets(), rounding);
     }
 
     function _toShares(uint256 assets, uint256 total, Math.Rounding rounding) private view returns (uint256) {
@@ -603,7 +658,7 @@ contract Vault is
         uint256 cash = ledger.cash + assets;
         require(cash <= MAX_ASSETS, AmountTooLarge(assets, MAX_ASSETS));
         ledger.cash = uint112(cash);
-        _market.ledger = ledger;
+        _market.write(ledger);
         _deposit(msg.sender, receiver, assets, shares);
     }
 
@@ -616,13 +671,23 @@ contract Vault is
     ) private {
         require(assets != 0 && shares != 0, ZeroAmount());
         ledger.cash = _lessCash(ledger.cash, assets);
-        _market.ledger = ledger;
+        _market.write(ledger);
         _withdraw(msg.sender, receiver, owner, assets, shares);
     }
 
     /// @inheritdoc ERC4626Upgradeable
     function _transferIn(address from, uint256 assets) internal override {
         _pull(DEBT, from, assets);
+    }
+
+    // ------------------------------------------------------------------ governor, inside
+
+    function _setRisk(RiskParameters calldata risk, uint256 duration) private {
+        Parameters.setRisk(_market, risk, duration, SPACING);
+    }
+
+    function _startWindDown(uint256 duration) private {
+        Parameters.startWindDown(_market, duration);
     }
 
     // ------------------------------------------------------------------ tokens and units

@@ -22,6 +22,8 @@ export interface Deployment extends Addresses {
   tokens: Record<string, string>;
   feeds: Record<string, string>;
   pools: Record<string, string>;
+  /** Who holds SENTINEL; null: nobody yet. */
+  sentinel: string | null;
   /** ProxyAdmin of each proxy, by the name of the contract or the market's id. */
   proxyAdmins: Record<string, string>;
 }
@@ -36,10 +38,13 @@ export interface DeployOptions {
 /** Contracts that the addresses file names; the rest of the modules' results are its other sections. */
 const CONTRACTS = [
   "AccessManager",
+  "AccessAdmin",
+  "Upgrader",
   "Liquidator",
   "EmergencyBrake",
   "InsuranceFund",
   "Lens",
+  "AccountRecovery",
   "FlashLiquidator",
   "UniswapV3Factory",
   "NonfungiblePositionManager",
@@ -106,6 +111,7 @@ export async function deployBreakwater(
   const pick = <T>(keys: string[], value: (key: string) => T) =>
     Object.fromEntries(keys.map((key) => [key, value(key)]));
   const ids = parameters.markets.map(({ id }) => id);
+  const { sentinel } = parameters;
   return {
     chainId: parameters.chainId,
     startBlock,
@@ -114,6 +120,10 @@ export async function deployBreakwater(
       (name) => entry(all, name),
     ),
     safes: { pauser: entry(all, "Pauser"), governor: entry(all, "Governor") },
+    sentinel:
+      typeof sentinel === "object" && sentinel !== null
+        ? (await ethers.getSigners())[sentinel.account]!.address
+        : sentinel,
     markets: parameters.markets.map(({ id, collateral, debt, spacing }) => ({
       id,
       vault: entry(all, `${marketKey(id)}_vault`),
@@ -130,7 +140,7 @@ export async function deployBreakwater(
     feeds: pick(Object.keys(parameters.feeds), (pair) => entry(all, feedKey(pair))),
     pools: pick(Object.keys(parameters.pools), (pair) => entry(all, poolKey(pair))),
     proxyAdmins: {
-      ...pick(["Liquidator", "EmergencyBrake", "InsuranceFund"], (name) => entry(all, `${name}Admin`)),
+      ...pick(["EmergencyBrake", "InsuranceFund"], (name) => entry(all, `${name}Admin`)),
       ...pick(ids, (id) => entry(all, `${marketKey(id)}_admin`)),
     },
   };

@@ -3,7 +3,9 @@ import type { HardhatEthers, HardhatEthersSigner } from "@nomicfoundation/hardha
 import type { NetworkConnection } from "hardhat/types/network";
 
 import {
+  AccessAdmin__factory,
   AccessManager__factory,
+  AccountRecovery__factory,
   EmergencyBrake__factory,
   FlashLiquidator__factory,
   InsuranceFund__factory,
@@ -18,6 +20,7 @@ import {
   TestToken__factory,
   UniswapV3Factory__factory,
   UniswapV3Pool__factory,
+  Upgrader__factory,
   Vault__factory,
 } from "../sdk/src/types/index.ts";
 import { type Deployment, type DeployOptions, deployBreakwater } from "./deploy.ts";
@@ -27,12 +30,13 @@ const FRESH = 3n;
 
 /**
  * What each of Hardhat's accounts does, by index: 0 deploys and keeps no role, 1–3 own the pauser Safe (two sign), 4–8
- * the governor Safe (three sign). From 9 on they are free: `others`.
+ * the governor Safe (three sign), 9 is the sentinel. From 10 on they are free: `others`.
  */
 export interface LocalSigners {
   deployer: HardhatEthersSigner;
   pausers: HardhatEthersSigner[];
   governors: HardhatEthersSigner[];
+  sentinel: HardhatEthersSigner;
   others: HardhatEthersSigner[];
 }
 
@@ -99,16 +103,17 @@ export function connectLocal(
   const tokens = each(addresses.tokens, (address) => TestToken__factory.connect(address, deployer));
   const feeds = each(addresses.feeds, (address) => SettableFeed__factory.connect(address, deployer));
   const pools = each(addresses.pools, (address) => UniswapV3Pool__factory.connect(address, deployer));
-  const ownersOf = (safe: Parameters["safes"]["pauser"]) =>
-    safe.owners.map((owner) => {
-      const signer =
-        typeof owner === "string" ? signers.find(({ address }) => address === owner) : signers[owner.account];
-      if (signer === undefined)
-        throw new Error(`the chain has no account for owner ${JSON.stringify(owner)}`);
-      return signer;
-    });
-  const pausers = ownersOf(parameters.safes.pauser);
-  const governors = ownersOf(parameters.safes.governor);
+  const signerOf = (owner: Parameters["sentinel"]) => {
+    const signer =
+      typeof owner === "string"
+        ? signers.find(({ address }) => address === owner)
+        : signers[owner?.account ?? -1];
+    if (signer === undefined) throw new Error(`the chain has no account for ${JSON.stringify(owner)}`);
+    return signer;
+  };
+  const pausers = parameters.safes.pauser.owners.map(signerOf);
+  const governors = parameters.safes.governor.owners.map(signerOf);
+  const sentinel = signerOf(parameters.sentinel);
 
   return {
     ethers,
@@ -118,14 +123,18 @@ export function connectLocal(
       deployer,
       pausers,
       governors,
-      others: signers.filter((signer) => ![deployer, ...pausers, ...governors].includes(signer)),
+      sentinel,
+      others: signers.filter((signer) => ![deployer, ...pausers, ...governors, sentinel].includes(signer)),
     } satisfies LocalSigners,
     contracts: {
       manager: AccessManager__factory.connect(at("AccessManager"), deployer),
+      accessAdmin: AccessAdmin__factory.connect(at("AccessAdmin"), deployer),
+      upgrader: Upgrader__factory.connect(at("Upgrader"), deployer),
       liquidator: Liquidator__factory.connect(at("Liquidator"), deployer),
       brake: EmergencyBrake__factory.connect(at("EmergencyBrake"), deployer),
       insurance: InsuranceFund__factory.connect(at("InsuranceFund"), deployer),
       lens: Lens__factory.connect(at("Lens"), deployer),
+      recovery: AccountRecovery__factory.connect(at("AccountRecovery"), deployer),
       flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), deployer),
       uniswapFactory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), deployer),
       positionManager: NonfungiblePositionManager__factory.connect(

@@ -62,6 +62,12 @@ const market = z.strictObject({
       jumpLimitBps: bps,
       jumpWideningBpsPerHour: bps,
       jumpLimitMaxBps: bps,
+      calmVolatilityBpsPerDay: bps,
+      stressVolatilityBpsPerDay: bps,
+      maxLtvCutBps: bps,
+      volatilityPeriodSeconds: z.int().min(1),
+      vetoBudgetSeconds: z.int().min(1),
+      vetoRefillSeconds: z.int().min(1),
     }),
   ]),
   risk: z.strictObject({
@@ -101,7 +107,8 @@ const parametersSchema = z.strictObject({
     })
     .optional(),
   safes: z.strictObject({ pauser: safe, governor: safe }),
-  delays: z.strictObject({ governorHours: z.number().gt(0), resumerMinutes: z.number().gt(0) }),
+  /** The bot's key that may pause for minutes; null: none yet. */
+  sentinel: owner.nullable(),
   markets: z.array(market),
 });
 

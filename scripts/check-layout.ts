@@ -21,7 +21,7 @@ import {
   type StorageLayout,
 } from "@openzeppelin/upgrades-core";
 
-const CONTRACTS = ["Vault", "Liquidator", "EmergencyBrake", "InsuranceFund"];
+const CONTRACTS = ["Vault", "EmergencyBrake", "InsuranceFund"];
 const DIR = "storage-layouts";
 
 // Ours by design: token addresses and scales are immutables of the implementation, and liquidation sweeps are a

@@ -59,6 +59,10 @@ const say = (text: string) => console.error(text);
 
 const { mutants, sources } = generate(root, Object.keys(STAGES));
 const contracts = fingerprint(root, sources, false);
+/** By file: a result counts until its file changes. */
+const versions = new Map(
+  [...sources.keys()].map((file) => [file, existsSync(join(root, file)) ? hashOf([file]) : ""]),
+);
 const suite = hashOf(globSync("test/**/*.{ts,sol}", { cwd: root }).toSorted());
 const chosen = choose();
 if (options.list) {
@@ -89,10 +93,17 @@ function hashOf(files: readonly string[]): string {
 
 // ------------------------------------------------------------------ what is known
 
+const explanations = JSON.parse(
+  readFileSync(new URL("mutants/explanations.json", import.meta.url), "utf8"),
+) as Record<string, string>;
+/** What nobody can notice is tried last, and not by the expensive tests. */
+const isExplained = ({ key }: Mutant) => key in explanations;
+
 /** One line of the record. */
 interface Known {
   key: string;
-  contracts: string;
+  /** Of the mutated file. */
+  version: string;
   suite: string;
   killedBy: Failure | null;
   milliseconds: number;
@@ -109,7 +120,7 @@ if (existsSync(record) && !options.fresh) {
     const entry = JSON.parse(line) as Known;
     if (entry.killedBy) killers.set(entry.key, entry.killedBy);
     // Of changed sources only the test that will probably kill again is worth knowing.
-    if (entry.contracts === contracts) known.set(entry.key, entry);
+    if (entry.version === versions.get(entry.key.split(" ")[0]!)) known.set(entry.key, entry);
   }
 }
 
@@ -280,12 +291,13 @@ if (waiting.length > 0) {
   const limits = new Map(
     [...baselines].map(([stage, { milliseconds }]) => [stage, 60_000 + 10 * milliseconds]),
   );
-  // In such an order that any part of the run is a fair sample of the whole.
+  // In such an order that any part of the run is a fair sample of what is not explained.
   const early = waiting
     .filter((mutant) => !isEarly(mutant))
     .map((mutant) => ({ mutant, place: createHash("sha256").update(mutant.key).digest("hex") }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))
-    .map(({ mutant }) => mutant);
+    .map(({ mutant }) => mutant)
+    .sort((a, b) => Number(isExplained(a)) - Number(isExplained(b)));
   const late = waiting.filter(isEarly);
   const total = waiting.length;
   const began = Date.now();
@@ -303,8 +315,18 @@ if (waiting.length > 0) {
         if (failures[0]) remember(mutant, failures[0]);
         const killedBy = failures[0] ?? null;
         const waits =
-          !task.whole && !isLate && killedBy === null && STAGES[mutant.file]!.some((stage) => stage.late);
-        const entry: Known = { key: mutant.key, contracts, suite, killedBy, milliseconds };
+          !task.whole &&
+          !isLate &&
+          killedBy === null &&
+          !isExplained(mutant) &&
+          STAGES[mutant.file]!.some((stage) => stage.late);
+        const entry: Known = {
+          key: mutant.key,
+          version: versions.get(mutant.file)!,
+          suite,
+          killedBy,
+          milliseconds,
+        };
         if (waits) {
           entry.early = true;
           late.push(mutant);
@@ -334,9 +356,6 @@ if (waiting.length > 0) {
 
 // ------------------------------------------------------------------ result
 
-const explanations = JSON.parse(
-  readFileSync(new URL("mutants/explanations.json", import.meta.url), "utf8"),
-) as Record<string, string>;
 const results: Result[] = chosen.map((mutant) => ({
   ...mutant,
   killedBy: known.get(mutant.key)?.killedBy ?? null,

@@ -123,6 +123,12 @@ contract OracleAdapterTest {
         c.band = BAND;
         c.jumpLimit = 1_000;
         c.jumpLimitMax = 5_000;
+        c.calmVolatility = 800;
+        c.stressVolatility = 2_500;
+        c.maxLtvCut = 1_000;
+        c.volatilityPeriod = 12 hours;
+        c.vetoBudget = 6 hours;
+        c.vetoRefill = 30 days;
     }
 
     function _feed(uint256 decimals, uint256 answer) private returns (FeedConfig memory) {

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
+import type { Contract } from "ethers";
 
 import {
   deployMarket,
@@ -133,6 +134,7 @@ describe("Vault", () => {
         i.encodeFunctionData("withdraw", [1n, self, self]),
         i.encodeFunctionData("redeem", [1n, self, self]),
         i.encodeFunctionData("transferPosition", [self, 0n, self, 1n]),
+        i.encodeFunctionData("settle", [self, 0n, 1n, self]),
         i.getFunction("collectReserves").selector,
         i.getFunction("accrueInterest").selector,
       ];
@@ -261,6 +263,29 @@ describe("Vault", () => {
       await kill();
       await adjust(alice, -surplus / 2n, 0n);
       await cheap.vault.connect(alice).adjust(alice, 0n, MIN_INT256, MIN_INT256, alice, "0x");
+    });
+
+    it("rounds amounts finer than its units against whoever moves them", async () => {
+      const fine = await deployMarket(connection, {
+        collateralDecimals: 24,
+        debtDecimals: 24,
+        caps: { minDebt: 0n },
+      });
+      await fine.fund(lender, { debt: 10n ** 30n });
+      await fine.vault.connect(lender).deposit(10n ** 30n, lender);
+      await fine.fund(alice, { collateral: 10n ** 30n });
+      const move = (collateral: bigint, debt: bigint) =>
+        fine.vault.connect(alice).adjust(alice, 0n, collateral, debt, alice, "0x");
+      await move(10n ** 26n + 999_999n, 0n); // the last is no whole unit
+      await move(-1n, 0n);
+      const owned = await fine.collateral.balanceOf(alice);
+      await move(MIN_INT256, 0n);
+      expect((await fine.collateral.balanceOf(alice)) - owned).to.equal(10n ** 26n - 1_000_000n);
+      await move(10n ** 26n, 10n ** 27n + 1n);
+      const lens = await ethers.deployContract("Lens");
+      expect((await lens.position(fine.vault, alice, 0n)).debt).to.be.at.least(10n ** 27n + 1_000_000n);
+      await fine.fund(alice, { debt: 10n });
+      await expect(move(0n, -1n)).to.be.revertedWithCustomError(fine.vault, "ZeroAmount");
     });
 
     it("leaves the ledger alone when collateral comes", async () => {
@@ -858,18 +883,121 @@ describe("Vault", () => {
       expect(await m.collateral.balanceOf(bob)).to.be.greaterThan(10_000n * ETH);
     });
 
-    it("is for listed markets, and lists them for all to see", async () => {
-      await expect(m.liquidator.list(bob)).to.emit(m.liquidator, "List").withArgs(bob.address);
-      expect(await m.liquidator.isMarket(bob)).to.equal(true);
-      expect(await m.liquidator.isMarket(alice)).to.equal(false);
-      await expect(m.liquidator.connect(bob).list(alice)).to.be.revertedWithCustomError(
-        m.liquidator,
-        "AccessManagedUnauthorized",
-      );
-      await expect(m.liquidator.seize(alice, 0n)).to.be.revertedWithCustomError(
-        m.liquidator,
-        "UnknownMarket",
-      );
+    it("seizes at contracts only", async () => {
+      await expect(m.liquidator.seize(alice, 0n))
+        .to.be.revertedWithCustomError(m.liquidator, "UnknownMarket")
+        .withArgs(alice.address);
+    });
+
+    describe("by a market that lies", () => {
+      const PRICE = 10n * USDC;
+      type Calls = { target: string; data: string }[];
+      const plan = (market: Contract, calls: Calls) => market.getFunction("plan")(calls);
+      const make = (market: Contract, calls: Calls) => market.getFunction("make")(calls);
+
+      async function deployFalse() {
+        const market = await ethers.deployContract("FalseMarket");
+        const target = await m.liquidator.getAddress();
+        const asset = await m.debt.getAddress();
+        const order = {
+          market: await market.getAddress(),
+          maxRepay: PRICE,
+          minCollateral: 0n,
+          fromTick: MAX_INT24,
+          maxTicks: 0n,
+          buyPot: false,
+          deadline: 2n ** 40n,
+          receiver: bob.address,
+        };
+        const abi = m.liquidator.interface;
+        const ask = (amount: bigint, data = "0x") => ({
+          target,
+          data: abi.encodeFunctionData("payLiquidation", [asset, amount, 0n, data]),
+        });
+        const name = (more: Partial<typeof order> = {}) => ({
+          target,
+          data: abi.encodeFunctionData("liquidate", [{ ...order, ...more }, "0x"]),
+        });
+        return { market, order, ask, name };
+      }
+
+      it("nobody pays but who named it, and no more than was bid", async () => {
+        const { market, order, ask } = await deployFalse();
+        const balances = () => Promise.all([bob, keeper, market].map((of) => m.debt.balanceOf(of)));
+        const [bobs, keepers] = await balances();
+        // Both have approved the Liquidator without limit.
+        await plan(market, [ask(PRICE)]);
+        await m.liquidator.connect(bob).liquidate(order, "0x");
+        expect(await balances()).to.deep.equal([bobs! - PRICE, keepers, PRICE]);
+
+        await plan(market, [ask(PRICE + 1n)]);
+        await expect(m.liquidator.connect(bob).liquidate(order, "0x"))
+          .to.be.revertedWithCustomError(m.liquidator, "TooMuchToRepay")
+          .withArgs(PRICE + 1n, PRICE);
+        await plan(market, [ask(1n)]);
+        await expect(m.liquidator.connect(bob).seize(market, 0n))
+          .to.be.revertedWithCustomError(m.liquidator, "TooMuchToRepay")
+          .withArgs(1n, 0n);
+        expect(await balances()).to.deep.equal([bobs! - PRICE, keepers, PRICE]);
+      });
+
+      it("is paid once, and only while it is called", async () => {
+        const { market, order, ask, name } = await deployFalse();
+        const refuses = async (call: Promise<unknown>) => {
+          await expect(call)
+            .to.be.revertedWithCustomError(m.liquidator, "UnexpectedCallback")
+            .withArgs(await market.getAddress());
+        };
+        await plan(market, [ask(PRICE / 2n), ask(PRICE / 2n)]);
+        await refuses(m.liquidator.connect(bob).liquidate(order, "0x"));
+        await plan(market, []);
+        await refuses(make(market, [ask(0n)]));
+        // Afterwards, in the same transaction.
+        await refuses(make(market, [name(), ask(0n)]));
+      });
+
+      it("cannot ask for the payment of another market, nor for its own once another has been named", async () => {
+        const { market, order, ask, name } = await deployFalse();
+        const other = await ethers.deployContract("FalseMarket");
+        await plan(market, [
+          {
+            target: await other.getAddress(),
+            data: other.interface.encodeFunctionData("make", [[ask(PRICE)]]),
+          },
+        ]);
+        await expect(m.liquidator.connect(bob).liquidate(order, "0x"))
+          .to.be.revertedWithCustomError(m.liquidator, "UnexpectedCallback")
+          .withArgs(await other.getAddress());
+        // It names another one itself: then it would be the payer, and afterwards nobody is.
+        await plan(market, [name({ market: await other.getAddress() }), ask(PRICE)]);
+        await expect(m.liquidator.connect(bob).liquidate(order, "0x"))
+          .to.be.revertedWithCustomError(m.liquidator, "UnexpectedCallback")
+          .withArgs(await market.getAddress());
+      });
+
+      it("leaves alone the liquidation in whose callback it is named", async () => {
+        const { market, name, ask } = await deployFalse();
+        const caller = await ethers.deployContract("CallbackCaller");
+        await m.debt.mint(caller, 10_000n * USDC);
+        await caller.call(
+          m.debt,
+          m.debt.interface.encodeFunctionData("approve", [await m.liquidator.getAddress(), MAX_UINT256]),
+        );
+        await plan(market, [ask(PRICE)]);
+        await adjust(alice, ETH, 1_600n * USDC);
+        await m.setPrices(1_850n * USD);
+        const { order } = await deployFalse();
+        const before = await m.debt.balanceOf(m.vault);
+        await caller.liquidate(
+          m.liquidator,
+          { ...order, market: await m.vault.getAddress(), maxRepay: 100n * USDC },
+          [name()],
+        );
+        expect(await m.debt.balanceOf(market)).to.equal(PRICE);
+        const paid = (await m.debt.balanceOf(m.vault)) - before;
+        expect(paid).to.be.within(90n * USDC, 100n * USDC);
+        expect(await m.debt.balanceOf(caller)).to.equal(10_000n * USDC - PRICE - paid);
+      });
     });
 
     it("waits for the brake and a price", async () => {
@@ -915,7 +1043,7 @@ describe("Vault", () => {
       const receipt = await tx.wait();
       const log = receipt!.logs
         .map((l) => m.vault.interface.parseLog(l))
-        .find((l) => l?.name === "Liquidate");
+        .find((l) => l?.name === "ChangePot");
       const report = log!.args.report as { insurancePaid: bigint; reservesPaid: bigint; lendersLoss: bigint };
       expect(report.insurancePaid).to.equal(20n * USDC);
       expect(report.lendersLoss).to.be.greaterThan(50n * USDC);
@@ -950,6 +1078,84 @@ describe("Vault", () => {
       const after = (await lens.market(m.vault)).potPrice;
       expect(after).to.be.within(before, before + before / 1_000n);
       expect(await m.vault.totalAssets()).to.be.within(assets - 10n * USDC, assets + 10n * USDC);
+    });
+
+    /** A pot of one ether that owes 1,600, at two prices that agree. */
+    const openPot = async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await networkHelpers.time.increase(80_000);
+      await m.setPrices(1_500n * USD, USD);
+      await m.liquidator.seize(m.vault, 0n);
+    };
+
+    it("are shared out to the last unit: what was owed and not paid", async () => {
+      await m.insurance.connect(bob).deposit(m.vault, 20n * USDC);
+      await adjust(bob, 9_000n * ETH, 9_000_000n * USDC); // its interest fills the reserves
+      await openPot();
+      const owed = await m.vault.potDebt();
+      const receipt = (await (await liquidate(1_000n * USDC)).wait())!;
+      const named = (name: string) =>
+        receipt.logs.map((log) => m.vault.interface.parseLog(log)).find((log) => log?.name === name)!.args
+          .report as Record<string, bigint>;
+      const pot = named("ChangePot");
+      expect(pot.potDebtSold).to.be.within(owed / 2n, owed - 1n);
+      expect(pot.reservesPaid).to.be.greaterThan(0n);
+      const sold = (pot.potDebtSold! + 10n ** 12n - 1n) / 10n ** 12n;
+      expect(pot.insurancePaid! + pot.reservesPaid! + pot.lendersLoss!).to.equal(
+        sold - named("Liquidate").repaid!,
+      );
+    });
+
+    it("show in every preview what the lender then gets, at the price that is worse for it", async () => {
+      await openPot();
+      await m.setSource(m.feeds.second, 1_520n * USD);
+      expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
+      const vault = m.vault.connect(lender);
+      const x = 1_000_000_007n;
+      const now = { blockTag: "pending" };
+      expect(await vault.deposit.staticCall(x, lender)).to.equal(await vault.previewDeposit(x, now));
+      expect(await vault.mint.staticCall(x, lender)).to.equal(await vault.previewMint(x, now));
+      expect(await vault.withdraw.staticCall(x, lender, lender)).to.equal(
+        await vault.previewWithdraw(x, now),
+      );
+      expect(await vault.redeem.staticCall(x, lender, lender)).to.equal(await vault.previewRedeem(x, now));
+      // In and out at once loses the gap between the prices.
+      const [shares, back] = [await vault.previewDeposit(x, now), await vault.previewWithdraw(x, now)];
+      expect(shares).to.be.lessThan(back - 100n);
+      expect(await vault.previewMint(x, now)).to.be.greaterThan((await vault.previewRedeem(x, now)) + 100n);
+    });
+
+    it("never let a share be burned for nothing", async () => {
+      await openPot();
+      await liquidate();
+      expect(await m.vault.previewRedeem(1n)).to.equal(0n);
+      await expect(m.vault.connect(lender).redeem(1n, lender, lender)).to.be.revertedWithCustomError(
+        m.vault,
+        "ZeroAmount",
+      );
+    });
+
+    it("leave the reserves where they are until the pot is sold", async () => {
+      await adjust(bob, 9_000n * ETH, 9_000_000n * USDC);
+      await openPot();
+      await expect(m.vault.collectReserves()).to.be.revertedWithCustomError(m.vault, "ZeroAmount");
+      await liquidate();
+      await adjust(bob, 0n, -MAX_UINT256 / 4n);
+      await m.vault.collectReserves();
+    });
+
+    it("are found by whoever seizes, and nothing else is sold then", async () => {
+      await adjust(alice, ETH, 1_600n * USDC);
+      await adjust(bob, ETH, 1_400n * USDC);
+      await m.setPrices(1_610n * USD);
+      const receipt = (await (await m.liquidator.connect(keeper).seize(m.vault, 0n)).wait())!;
+      const { args } = receipt.logs
+        .map((log) => m.vault.interface.parseLog(log))
+        .find((log) => log?.name === "Liquidate")!;
+      expect(args.caller).to.equal(keeper.address);
+      const report = args.report as Record<string, bigint>;
+      expect([report.ticks, report.repaid, report.seized]).to.deep.equal([1n, 0n, 0n]);
+      await liquidate(); // bob's
     });
 
     it("sends reserves to the fund, not while the pot is open", async () => {

@@ -32,7 +32,7 @@ contract SlotPrice is IOracleAdapter {
     /// @inheritdoc IOracleAdapter
     function read() public view returns (Price memory) {
         uint256 q128 = (latestAnswer << 128) / 1e8;
-        return Price({low: q128, high: q128, state: PriceState.Fresh, roundA: 1, roundB: 1});
+        return Price({low: q128, high: q128, state: PriceState.Fresh, roundA: 1, roundB: 1, maxLtvCut: 0});
     }
 
     /// @inheritdoc IOracleAdapter
@@ -43,5 +43,20 @@ contract SlotPrice is IOracleAdapter {
     /// @inheritdoc IOracleAdapter
     function band() external pure returns (uint16) {
         return 0;
+    }
+
+    /// @inheritdoc IOracleAdapter
+    function earlier() external pure returns (uint256, uint256) {
+        return (0, 0);
+    }
+
+    /// @inheritdoc IOracleAdapter
+    function jumpRange() external pure returns (uint256, uint256) {
+        return (0, 0);
+    }
+
+    /// @inheritdoc IOracleAdapter
+    function volatility() external pure returns (uint256, uint256) {
+        return (0, 0);
     }
 }

@@ -3,12 +3,13 @@ pragma solidity 0.8.37;
 
 import {BrakeLevel} from "./IEmergencyBrake.sol";
 import {Price} from "./IOracleAdapter.sol";
-import {Caps, IVault, RiskParameters} from "./IVault.sol";
+import {Caps, IVault, Ramp, RiskParameters} from "./IVault.sol";
 
 /// @notice What a liquidation would come to now, or why nothing would happen. In the order in which the market finds
-/// out. Paused, Grace: the brake. Dead: no price. NothingLiquidatable: no populated tick at or above the trigger (at or
+/// out. Paused: the brake. Grace: likewise, and nothing can be seized. Dead: no price. NothingLiquidatable: no populated tick at or above the trigger (at or
 /// below `fromTick`), and no pot to buy. NotFresh: only insolvent ticks or the pot, which need a Fresh price.
-/// BudgetTooSmall: there is something, but `maxRepay` buys no step of it.
+/// BudgetTooSmall: there is something, but `maxRepay` buys no step of it. CascadeCap: there is something, but the cascade
+/// brake's cap has nothing left now.
 enum Verdict {
     Possible,
     Paused,
@@ -16,7 +17,8 @@ enum Verdict {
     Dead,
     NothingLiquidatable,
     NotFresh,
-    BudgetTooSmall
+    BudgetTooSmall,
+    CascadeCap
 }
 
 /// @notice One market now, interest charged up to now. Token amounts in token units; prices in whole debt tokens per
@@ -50,12 +52,21 @@ struct MarketView {
     uint256 insurance;
     uint256 totalAssets;
     uint256 sharePrice; //            debt token units for one whole share
-    RiskParameters risk;
+    RiskParameters risk; //           the thresholds that hold now
     Caps caps;
     bool populated; //                whether any tick is; else topTick is one below the grid
     int24 topTick; //                 highest populated tick
     int24 triggerTick; //             smallest liquidatable tick; type(int24).max on a Dead price
     int24 targetTick; //              where whole ticks land; type(int24).min on a Dead price
+    Ramp ramp; //                     of the thresholds; duration 0: they stay where it begins
+    uint256 rampElapsed; //           seconds that its clock has run, at most its duration
+    bool windingDown;
+    uint256 cascadeCap; //            millionths of a whole debt token in `cascadeWindow`; 0: no cascade brake
+    uint256 cascadeWindow; //         seconds
+    uint256 cascadeLeft; //           debt units (18 decimals) that may be liquidated now
+    uint256 volatility; //            of the price, basis points a day
+    uint256 stress; //                what that stands for, 0 to 10,000
+    uint256 maxLtvNow; //             basis points: max LTV of new risk, less what stress takes of it
 }
 
 /// @notice One position now. A position's ratio is by definition its tick's.

@@ -22,22 +22,24 @@ interface ILiquidator {
         address receiver; //         of the collateral
     }
 
-    /// @notice `market` is served from now on.
-    event List(address indexed market);
-
     /// @notice The transaction came after its deadline.
     error DeadlineExpired(uint256 deadline, uint256 timestamp);
 
     /// @notice `seized` is less collateral than `minimum` (token units).
     error TooLittleCollateral(uint256 seized, uint256 minimum);
 
-    /// @notice The address is not a market that this Liquidator serves.
+    /// @notice There is no contract at the address.
     error UnknownMarket(address market);
 
-    /// @notice Only the market that is being liquidated may call back.
+    /// @notice Only the market that is being liquidated may call back, and only once.
     error UnexpectedCallback(address caller);
 
-    /// @notice Liquidates `order.market` and takes the payment from the caller. Anyone may call.
+    /// @notice The market asked for `repaid`, more than the order's `maxRepay` (debt token units).
+    error TooMuchToRepay(uint256 repaid, uint256 maxRepay);
+
+    /// @notice Liquidates `order.market` and takes the payment from the caller. Anyone may call. The market is the caller's
+    /// to know: whatever contract is named here may take up to `maxRepay` from the caller, of a token that it names, and
+    /// says itself what was seized. Nobody else's approval is ever within its reach.
     /// @param data empty: the caller has approved the debt token to this contract; otherwise the caller is called back
     /// with it after the collateral was sent.
     /// @return repaid debt token units paid. @return seized collateral token units received.
@@ -46,12 +48,6 @@ interface ILiquidator {
         Order calldata order,
         bytes calldata data
     ) external returns (uint256 repaid, uint256 seized);
-
-    /// @notice Whether `market` is served.
-    function isMarket(address market) external view returns (bool);
-
-    /// @notice Serves `market` from now on. Only the governor.
-    function list(address market) external;
 
     /// @notice Moves insolvent ticks of `market` into its pot. Takes no capital. Anyone may call.
     function seize(address market, uint32 maxTicks) external;

@@ -23,6 +23,19 @@ struct Caps {
     uint64 minDebt;
 }
 
+/// @notice Thresholds on their way. From the seconds that its clock has run, each is interpolated between the two ends,
+/// the liquidation threshold rounded up and the target down, in basis points. The clock stands while `halted`, while
+/// liquidations are paused and in the grace after it.
+struct Ramp {
+    uint16 fromThreshold;
+    uint16 fromTarget;
+    uint16 toThreshold;
+    uint16 toTarget;
+    uint32 start; //    when the clock would have begun had it never stood; while halted: the seconds it has run
+    uint24 duration; // 0: no ramp, the thresholds stay where it begins
+    bool halted; //     seen on a Dead price
+}
+
 /// @notice What the Liquidator asks a market to do; see ILiquidator.Order.
 struct LiquidationRequest {
     address caller;
@@ -53,6 +66,10 @@ struct LiquidationReport {
     uint32 ticks; //          sold, in whole or in part, and seized
     uint256 repaid; //        debt token units, pot included
     uint256 seized; //        collateral token units, pot included
+}
+
+/// @notice What a liquidation did to the pot, if anything.
+struct PotReport {
     uint256 potDebt; //       seized into the pot, debt units
     uint256 potCollateral; // seized into the pot, collateral units
     uint256 potDebtSold; //   sold out of the pot, debt units
@@ -120,6 +137,10 @@ interface IVault is IERC4626 {
         LiquidationReport report
     );
 
+    /// @notice The liquidation of the Liquidate just before seized ticks into the pot or sold from it. Without this event
+    /// a liquidation did neither: most have nothing to do with the pot, and do not pay to say so.
+    event ChangePot(PotReport report);
+
     /// @notice `operator` may (or may no longer) act for `owner`.
     event SetOperator(address indexed owner, address indexed operator, bool approved);
 
@@ -129,7 +150,32 @@ interface IVault is IERC4626 {
     /// @notice The position moved as it was.
     event TransferPosition(address indexed from, uint96 fromSub, address indexed to, uint96 toSub);
 
+    /// @notice Parameters that hold at once. A ramp that was running is over; a new one follows as SetRamp.
     event SetRisk(RiskParameters risk);
+
+    /// @notice A ramp began, or its clock was halted, went on, or was moved by a pause.
+    event SetRamp(Ramp ramp);
+
+    /// @notice The market is wound down, for ever.
+    event StartWindDown(address indexed caller);
+
+    /// @notice What was left of a position was sold after the wind-down: token units, and the position's book debt and
+    /// surplus now.
+    event Settle(
+        address indexed owner,
+        uint96 indexed sub,
+        address indexed caller,
+        address receiver,
+        uint256 priceLow,
+        uint256 priceHigh,
+        uint256 repaid,
+        uint256 seized,
+        uint256 borrowIndex,
+        uint256 debt,
+        uint96 surplus
+    );
+
+    event SetCascade(uint80 cap, uint32 window);
     event SetCaps(Caps caps);
     event SetReserveFactor(uint8 percent);
     event SetOracle(address indexed oracle);
@@ -166,7 +212,8 @@ interface IVault is IERC4626 {
     /// @notice The brake allows no new risk.
     error NewRiskPaused(BrakeLevel level);
 
-    /// @notice Liquidations are paused, or the grace period after a pause runs.
+    /// @notice Liquidations are paused; or the grace period after a pause runs, in which only what was insolvent at an earlier
+    /// round too can be seized.
     error LiquidationsPaused(BrakeLevel level, uint256 until);
 
     /// @notice New risk needs a Fresh price; a liquidation needs any price.
@@ -207,7 +254,31 @@ interface IVault is IERC4626 {
     /// @notice A threshold may not fall at once (basis points).
     error ThresholdWouldFall(uint16 current, uint16 proposed);
 
-    /// @notice The new oracle's range does not overlap the old one's, or one of them is not Fresh.
+    /// @notice This ramp lasts from `min` to `max` seconds, or this wind-down.
+    error InvalidDuration(uint256 duration, uint256 min, uint256 max);
+
+    /// @notice No ramp is running, or its clock already is as the oracle says.
+    error NothingToPoke();
+
+    /// @notice The market is being wound down: no deposits, no other parameters, not once more.
+    error WindingDown();
+
+    /// @notice Positions are settled once a wind-down's ramp is complete, `left` seconds of its clock from now.
+    error NotWoundDown(uint256 left);
+
+    /// @notice The position has no debt, or is insolvent: it can only be seized with its tick.
+    error NothingToSettle(address owner, uint96 sub);
+
+    /// @notice The oracle has not proved to have been Dead for `required` seconds, or, for a wind-down, to live again.
+    error NotProvenDead(uint256 proven, uint256 required);
+
+    /// @notice The cascade brake's cap is used up: `left` (debt units) of it now, refilled within `window` seconds.
+    error CascadeCapReached(uint256 left, uint256 window);
+
+    /// @notice A cap on liquidations without a window, or the other way round.
+    error InvalidCascade(uint256 cap, uint256 window);
+
+    /// @notice The new oracle is not Fresh, or its range does not fit the old one's (see `setOracle`).
     error OracleMismatch(uint256 oldLow, uint256 oldHigh, uint256 newLow, uint256 newHigh);
 
     error InvalidReserveFactor(uint8 percent, uint8 max);
@@ -222,7 +293,7 @@ interface IVault is IERC4626 {
     /// @param receiver of what goes out.
     /// @return collateralMoved as `collateralDelta`, what really moved. @return debtMoved as `debtDelta`, likewise.
     /// New risk (more debt, or less collateral and a higher tick) needs a Fresh price, no brake, and the tick's LTV at
-    /// most maxLtv at the lower price. Everything else needs none of them.
+    /// most maxLtv, less the share that the oracle takes of it under stress, at the lower price. Everything else needs none of them.
     /// Rounding: debt up when borrowed and, to close, in tokens up; a partial repayment credits book debt down.
     function adjust(
         address owner,
@@ -270,6 +341,17 @@ interface IVault is IERC4626 {
         bytes calldata data
     ) external returns (uint256 repaid, uint256 seized);
 
+    /// @notice Sells what a wind-down has left of a position: anyone pays up to `maxRepay` (debt token units) of its debt and
+    /// `receiver` gets its collateral at the price of a liquidation with the minimum bonus. The rest of the collateral
+    /// becomes surplus and stays the owner's. Once the ramp is complete; no pause, no grace, a price that is not Dead.
+    /// @return repaid debt token units, rounded up. @return seized collateral token units, rounded down.
+    function settle(
+        address owner,
+        uint96 sub,
+        uint256 maxRepay,
+        address receiver
+    ) external returns (uint256 repaid, uint256 seized);
+
     /// @notice Sends reserves (as far as there is cash) to the insurance fund. Anyone may call.
     function collectReserves() external returns (uint256 amount);
 
@@ -278,14 +360,40 @@ interface IVault is IERC4626 {
 
     // ------------------------------------------------------------------ governor and brake
 
+    /// @notice Sets parameters that hold at once; ends a ramp. Neither threshold may be below what it is now.
     function setRisk(RiskParameters calldata risk) external;
+
+    /// @notice Moves liquidation threshold and target to those of `target`, linearly over `duration` seconds (3 to 180
+    /// days, and so long that neither falls by more than a fourteenth a day), from what they are now; replaces a ramp. Everything else of `target` holds at once. A duration of 0 is setRisk.
+    function startRamp(RiskParameters calldata target, uint32 duration) external;
+
+    /// @notice Ends a ramp: the thresholds stay what they are now.
+    function stopRamp() external;
+
+    /// @notice Stops a ramp's clock if the price is Dead now, and lets it go on if it is not. Anyone may call: time for
+    /// which nobody has done so counts.
+    function pokeRamp() external;
+
+    /// @notice Ends the market: no new risk, no deposits, no other risk parameters for ever; the minimum bonus without slope;
+    /// both thresholds fall by one factor over `duration` seconds (14 to 180 days; 0 asks what startWindDownDead asks) until
+    /// the liquidation threshold is 5 %. Not to be undone. Only the governor.
+    function startWindDown(uint32 duration) external;
+
+    /// @notice The same over 14 days, by anyone, once the oracle proves that it was Dead for 7 days and lives again: is Fresh or
+    /// Single. NotProvenDead otherwise.
+    function startWindDownDead() external;
+
+    /// @notice Cascade brake: at most `cap` (millionths of a whole debt token) is liquidated in `window` seconds, riskiest
+    /// tick first; what is insolvent is seized all the same. Both 0: off, as at the start.
+    function setCascade(uint80 cap, uint32 window) external;
 
     function setCaps(Caps calldata caps) external;
 
     /// @notice Share of the interest that goes to the reserves, in percent.
     function setReserveFactor(uint8 percent) external;
 
-    /// @notice Swaps the oracle for one whose [low, high] overlaps the old one's; both must be Fresh.
+    /// @notice Swaps the oracle for one that is Fresh and whose [low, high] overlaps the old one's. If the old one is Dead,
+    /// it must be proven so for a day (IDeadProof), and the new price lie within its `jumpRange`; after a week, anywhere.
     function setOracle(address oracle) external;
 
     /// @notice Timestamps of the brake. Only the EmergencyBrake.

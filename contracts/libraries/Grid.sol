@@ -33,9 +33,15 @@ library Grid {
 
     /// @notice R_k of `tick`, Q128.128.
     function ratioOf(int24 tick, int24 spacing) internal pure returns (uint256) {
-        int256 raw = int256(tick) * spacing;
-        if (raw < -MAX_RAW_TICK || raw > MAX_RAW_TICK) revert TickOutOfGrid(tick, maxTick(spacing));
-        return _ratioOfRaw(raw);
+        // No overflow: tick and spacing have 24 bits.
+        unchecked {
+            int256 raw = int256(tick) * spacing;
+            // |raw| > MAX_RAW_TICK
+            if (uint256(raw + MAX_RAW_TICK) > uint256(int256(2 * MAX_RAW_TICK))) {
+                revert TickOutOfGrid(tick, maxTick(spacing));
+            }
+            return _ratioOfRaw(raw);
+        }
     }
 
     /// @notice The smallest tick k with R_k ≥ `ratio`, clamped at the bottom of the grid, and its R_k.

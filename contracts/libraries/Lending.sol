@@ -44,7 +44,9 @@ library Lending {
     ) external view returns (uint256 total, bool waits) {
         Price memory price;
         (total, waits, , price) = _assess(self, units, insurance, atHigh);
-        require(!waits || !required, IVault.LendersWait(price.state, self.level()));
+        if (!required) return (total, waits);
+        require(!atHigh || !self.liquidations.windingDown, IVault.WindingDown());
+        require(!waits, IVault.LendersWait(price.state, self.level()));
     }
 
     /// @notice Before a lender comes or goes: seizes what is insolvent, so that the share price knows every loss there
@@ -77,7 +79,7 @@ library Lending {
         require(amount != 0, IVault.ZeroAmount());
         ledger.reserves -= uint112(amount);
         ledger.cash -= uint112(amount);
-        self.ledger = ledger;
+        self.write(ledger);
         emit IVault.CollectReserves(amount);
         asset.forceApprove(address(insurance), amount);
         insurance.deposit(address(this), amount);
@@ -126,17 +128,32 @@ library Lending {
     ) private view returns (uint256 total, bool waits, Insolvency memory found, Price memory price) {
         Market.Ledger memory ledger = self.accrued(units);
         bool pot = self.book.potDebt != 0;
+        uint256 high;
         if (ledger.debt != 0 || pot) {
             price = IOracleAdapter(self.risk.oracle).read();
-            bool able = price.state == PriceState.Fresh && self.level() < BrakeLevel.Grace;
+            BrakeLevel level = self.level();
+            high = price.high;
             if (price.state == PriceState.Dead) {
                 waits = true;
             } else {
+                bool able;
+                (able, price.high) = Market.seizable(
+                    IOracleAdapter(self.risk.oracle),
+                    price.state,
+                    high,
+                    level,
+                    self.liquidations.capped && Market.cascadeLeft(self.cascade) == 0
+                );
                 found = _insolvency(self, units, price, ledger.borrowIndex, MAX_SEIZURES);
-                waits = found.more || found.atLowOnly || (found.ticks != 0 && !able) || (pot && !able);
+                waits =
+                    found.more ||
+                    found.atLowOnly ||
+                    (found.ticks != 0 && !able) ||
+                    (pot && !Market.allowsSeizure(price.state, level));
+                if (!able) delete found;
             }
-            if (!able) delete found;
         }
+        if (atHigh && self.liquidations.windingDown) waits = true; // nobody comes any more
         uint256 potDebt = self.book.potDebt + found.debt;
         total = self.lenderAssets(
             ledger,
@@ -144,7 +161,7 @@ library Lending {
             potDebt,
             self.book.potCollateral + found.collateral,
             Market.seizedAtWith(self.book.seizedAt, self.book.potCollateral, found.collateral),
-            atHigh ? price.high : price.low,
+            atHigh ? high : price.low,
             potDebt == 0 ? 0 : insurance.balanceOf(address(this)),
             units
         );

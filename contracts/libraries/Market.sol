@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
+import {IOracleAdapter, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {AdaptiveRate} from "./AdaptiveRate.sol";
 import {TickBook} from "./TickBook.sol";
@@ -47,6 +48,22 @@ library Market {
         uint32 slope; //       of bonus per 10,000 basis points of LTV
         uint32 pausedUntil;
         uint32 graceUntil; //  at least pausedUntil
+        // A ramp: `threshold` and `target` are where it began; see thresholdsOf.
+        uint16 rampThreshold;
+        uint16 rampTarget;
+        uint32 rampStart; //   on its clock; while halted: the seconds that it has run
+        uint24 rampDuration; // 0: no ramp
+        bool rampHalted;
+        bool windingDown;
+        bool capped; //        by `cascade`
+    }
+
+    /// @dev One slot, read only while the cascade brake is on. Millionths of a whole token.
+    struct Cascade {
+        uint80 cap;
+        uint32 window;
+        uint112 used; // at usedAt; the cap refills it in `window` seconds
+        uint32 usedAt;
     }
 
     struct State {
@@ -57,6 +74,7 @@ library Market {
         TickBook.State book; //        slots 5 to 10
         mapping(address owner => mapping(address operator => bool)) isOperator;
         mapping(bytes32 position => address) offeredTo;
+        Cascade cascade; //            slot 13
     }
 
     /// @dev What a market never changes: units and grid. A token amount × multiplier / divisor is its book units; one of
@@ -73,6 +91,7 @@ library Market {
     uint256 internal constant BORROW_INDEX_ONE = 2 ** 72;
     uint256 internal constant BPS = 10_000;
     uint256 internal constant WAD = 1e18;
+    uint256 internal constant MICRO = 1e12; // debt units (18 decimals) in a millionth
     /// @dev The pot's discount grows from bonusMin to bonusMax in this time.
     uint256 internal constant POT_DISCOUNT_PERIOD = 1 hours;
 
@@ -113,7 +132,7 @@ library Market {
 
     /// @notice The share of the lenders' tokens that is lent out, WAD.
     function utilization(uint256 debt, uint256 cash) internal pure returns (uint256) {
-        // No overflow: debt < 2¹³⁶ and cash < 2¹¹².
+        // No overflow: debt, in tokens of up to 24 decimals, < 2¹⁵⁶, and cash < 2¹¹².
         unchecked {
             uint256 assets = debt + cash;
             return assets == 0 ? 0 : (debt * WAD) / assets;
@@ -122,7 +141,23 @@ library Market {
 
     function accrue(State storage self, Units memory units) internal returns (Ledger memory l) {
         l = accrued(self, units);
-        self.ledger = l;
+        write(self, l);
+    }
+
+    /// @notice Writes the ledger, each of its slots once. `Ledger` says where its fields are.
+    /// @dev The compiler's own copy may write a slot once for each field.
+    function write(State storage self, Ledger memory l) internal {
+        Ledger storage ledger = self.ledger;
+        uint256 first = l.borrowIndex | (uint256(l.cash) << 104) | (uint256(l.rateAtTarget) << 216);
+        uint256 second =
+            l.debt |
+                (uint256(l.reserves) << 104) |
+                (uint256(l.accruedAt) << 216) |
+                (uint256(l.reserveFactor) << 248);
+        assembly ("memory-safe") {
+            sstore(ledger.slot, first)
+            sstore(add(ledger.slot, 1), second)
+        }
     }
 
     // ------------------------------------------------------------------ units
@@ -216,6 +251,43 @@ library Market {
         return msg.sender == owner || self.isOperator[owner][msg.sender];
     }
 
+    // ------------------------------------------------------------------ thresholds
+
+    /// @notice Liquidation threshold and target now, basis points. All that liquidates or shows a threshold asks here.
+    /// @dev Rounded to the side of the borrower (up) and of the solvency of the landing (down), so that the rules of
+    /// Parameters, which are linear, hold in between as they hold at both ends. Neither is ever beyond the ends.
+    function thresholdsOf(Liquidations memory l) internal view returns (uint256 threshold, uint256 target) {
+        (threshold, target) = (l.threshold, l.target);
+        uint256 duration = l.rampDuration;
+        if (duration == 0) return (threshold, target);
+        uint256 elapsed = rampElapsed(l);
+        uint256 left = duration - elapsed;
+        threshold = Math.ceilDiv(threshold * left + l.rampThreshold * elapsed, duration);
+        target = (target * left + l.rampTarget * elapsed) / duration;
+    }
+
+    /// @notice Seconds that the ramp's clock has run, at most its duration.
+    function rampElapsed(Liquidations memory l) internal view returns (uint256) {
+        uint256 elapsed = l.rampHalted ? l.rampStart : rampClock(l.graceUntil) - l.rampStart;
+        return Math.min(elapsed, l.rampDuration);
+    }
+
+    /// @notice The time as ramps count it. A pause and its grace move the start of a ramp by as long as they last, at once
+    /// (Parameters.setBrake), and until then count as over.
+    function rampClock(uint256 graceUntil) internal view returns (uint256) {
+        return Math.max(block.timestamp, graceUntil);
+    }
+
+    /// @notice Debt units that the cascade brake lets be liquidated now.
+    function cascadeLeft(Cascade memory c) internal view returns (uint256) {
+        return Math.saturatingSub(c.cap, cascadeUsed(c)) * MICRO;
+    }
+
+    /// @notice What counts as liquidated in the window up to now, millionths of a whole token.
+    function cascadeUsed(Cascade memory c) internal view returns (uint256) {
+        return Math.saturatingSub(c.used, (uint256(c.cap) * (block.timestamp - c.usedAt)) / c.window);
+    }
+
     // ------------------------------------------------------------------ brake
 
     function level(State storage self) internal view returns (BrakeLevel) {
@@ -231,6 +303,47 @@ library Market {
         if (block.timestamp < graceUntil) return BrakeLevel.Grace;
         if (block.timestamp < noNewRiskUntil) return BrakeLevel.NoNewRisk;
         return BrakeLevel.None;
+    }
+
+    // ------------------------------------------------------------------ what price and brake allow
+
+    // The matrix of docs/oracle.md. What is not here needs neither: repaying, topping up, closing, withdrawing surplus.
+
+    /// @notice Borrowing, or withdrawing to a higher tick.
+    function allowsNewRisk(PriceState state, BrakeLevel level_) internal pure returns (bool) {
+        return state == PriceState.Fresh && level_ == BrakeLevel.None;
+    }
+
+    /// @notice Selling the collateral of liquidatable ticks.
+    function allowsSale(PriceState state, BrakeLevel level_) internal pure returns (bool) {
+        return state != PriceState.Dead && level_ < BrakeLevel.Grace;
+    }
+
+    /// @notice Seizing insolvent ticks whole (`seizable`), and pricing the pot for lenders who come or go.
+    function allowsSeizure(PriceState state, BrakeLevel level_) internal pure returns (bool) {
+        return state == PriceState.Fresh && level_ <= BrakeLevel.Grace;
+    }
+
+    /// @notice Selling the pot.
+    function allowsPotSale(PriceState state, BrakeLevel level_) internal pure returns (bool) {
+        return state == PriceState.Fresh && level_ < BrakeLevel.Grace;
+    }
+
+    /// @notice Whether insolvent ticks may be seized now. In a grace period, and once the cascade brake's cap is used up
+    /// (`bypass`), a tick must have been insolvent at an earlier round too: then the higher price of both counts.
+    /// @param high of the price now. @return able @return counts the price at which a tick must be insolvent.
+    function seizable(
+        IOracleAdapter oracle,
+        PriceState state,
+        uint256 high,
+        BrakeLevel level_,
+        bool bypass
+    ) internal view returns (bool able, uint256 counts) {
+        if (!allowsSeizure(state, level_)) return (false, high);
+        if (level_ < BrakeLevel.Grace && !bypass) return (true, high);
+        (, counts) = oracle.earlier();
+        able = counts != 0;
+        if (counts < high) counts = high;
     }
 
     // ------------------------------------------------------------------ what lenders own

@@ -18,6 +18,9 @@ library MarketReader {
         Market.Risk risk;
         Market.Limits limits;
         Market.Liquidations liquidations;
+        uint256 threshold; // now: a ramp may be under way; basis points
+        uint256 target; //    likewise
+        Market.Cascade cascade;
         int24 top; // no tick above it is populated
         uint32 seizedAt;
         uint256 potDebt; //       debt units
@@ -34,6 +37,7 @@ library MarketReader {
     uint256 private constant BITMAP = 8;
     uint256 private constant LIVE_NODE = 9;
     uint256 private constant POSITION = 10;
+    uint256 private constant CASCADE = 13;
 
     function read(IVault vault) internal view returns (Reading memory self) {
         self.vault = vault;
@@ -69,8 +73,25 @@ library MarketReader {
             bonusMax: uint16(word >> 32),
             slope: uint32(word >> 48),
             pausedUntil: uint32(word >> 80),
-            graceUntil: uint32(word >> 112)
+            graceUntil: uint32(word >> 112),
+            rampThreshold: uint16(word >> 144),
+            rampTarget: uint16(word >> 160),
+            rampStart: uint32(word >> 176),
+            rampDuration: uint24(word >> 208),
+            rampHalted: uint8(word >> 232) != 0,
+            windingDown: uint8(word >> 240) != 0,
+            capped: uint8(word >> 248) != 0
         });
+        (self.threshold, self.target) = Market.thresholdsOf(self.liquidations);
+        if (self.liquidations.capped) {
+            word = _word(vault, CASCADE);
+            self.cascade = Market.Cascade({
+                cap: uint80(word),
+                window: uint32(word >> 80),
+                used: uint112(word >> 112),
+                usedAt: uint32(word >> 224)
+            });
+        }
         word = _word(vault, BOOK);
         self.top = int24(uint24(word >> 32));
         self.seizedAt = uint32(word >> 56);

@@ -148,6 +148,24 @@ library Sale {
         }
     }
 
+    /// @notice The sale that brings a tick down by one step, whatever it costs.
+    function oneStep(
+        Step memory step,
+        Terms memory t,
+        int24 tick,
+        uint256 ratio,
+        uint256 debt
+    ) internal pure {
+        step.land = tick - 1;
+        (step.debt, step.seized, step.num, step.den) = move(
+            t,
+            debt,
+            ratio,
+            Grid.ratioOf(step.land, t.spacing),
+            salePrice(t, ratio >> t.shift)
+        );
+    }
+
     /// @notice g(R) = w/R − 1, Q128; `ratio` and `w` shifted.
     function gain(uint256 w, uint256 ratio) internal pure returns (uint256) {
         // Saturating: the shift may cut a tick that is just solvent to the same number as w, or one above it.

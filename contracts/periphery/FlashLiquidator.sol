@@ -11,9 +11,10 @@ import {IVault} from "../interfaces/IVault.sol";
 /// @title FlashLiquidator
 /// @notice See IFlashLiquidator.
 ///
-/// TRUST. The Liquidator and the router are fixed. The Liquidator serves listed markets only and calls back nobody but
-/// the caller of its own `liquidate`, so a callback from it answers a call that is running here. What a call pays out is
-/// what the balances rose by during the call: a receiver never gets more, whatever was sent here before.
+/// TRUST. The Liquidator and the router are fixed. The Liquidator calls back nobody but the caller of its own `liquidate`,
+/// so a callback from it answers a call that is running here, from the market that this call names. What a call pays out
+/// is what the balances rose by during the call. A market that lies can only cheat who names it: nothing stays here from
+/// one call to the next, and what somebody sends here by mistake is anybody's.
 ///
 /// APPROVALS. Exactly what the swap sells and what the market takes, and none is left when the call ends.
 contract FlashLiquidator is IFlashLiquidator, ILiquidationCallback, ReentrancyGuardTransient {
@@ -39,7 +40,7 @@ contract FlashLiquidator is IFlashLiquidator, ILiquidationCallback, ReentrancyGu
     function liquidate(
         Params calldata params
     ) external nonReentrant returns (uint256 repaid, uint256 seized, uint256 profit) {
-        require(LIQUIDATOR.isMarket(params.market), ILiquidator.UnknownMarket(params.market));
+        require(params.market.code.length != 0, ILiquidator.UnknownMarket(params.market));
         IERC20 collateral = IERC20(IVault(params.market).COLLATERAL());
         IERC20 debt = IERC20(IVault(params.market).asset());
         _checkPath(params.path, address(collateral), address(debt));
@@ -70,10 +71,7 @@ contract FlashLiquidator is IFlashLiquidator, ILiquidationCallback, ReentrancyGu
 
     /// @inheritdoc ILiquidationCallback
     function onLiquidation(address market, uint256 repaid, uint256 seized, bytes calldata data) external {
-        require(
-            msg.sender == address(LIQUIDATOR) && _reentrancyGuardEntered(),
-            UnexpectedCallback(msg.sender)
-        );
+        require(msg.sender == address(LIQUIDATOR), UnexpectedCallback(msg.sender));
         Swap memory swap = abi.decode(data, (Swap));
         uint256 out = seized == 0 ? 0 : _sell(IERC20(IVault(market).COLLATERAL()), seized, swap);
         int256 profit = int256(out) - int256(repaid);

@@ -7,7 +7,7 @@ import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {ILens, LiquidationView, MarketView, PositionView, TickView, Verdict} from "../interfaces/ILens.sol";
 import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
-import {Caps, IVault, RiskParameters} from "../interfaces/IVault.sol";
+import {Caps, IVault, Ramp, RiskParameters} from "../interfaces/IVault.sol";
 import {AdaptiveRate} from "../libraries/AdaptiveRate.sol";
 import {Grid} from "../libraries/Grid.sol";
 import {Market} from "../libraries/Market.sol";
@@ -29,6 +29,8 @@ contract Lens is ILens {
         Price price;
         Sale.Terms terms;
         int24 triggerTick;
+        bool sell; //  of a liquidation: what it may do
+        bool seize;
     }
 
     /// @inheritdoc ILens
@@ -51,12 +53,14 @@ contract Lens is ILens {
         }
         m.risk = RiskParameters({
             maxLtv: r.risk.maxLtv,
-            liquidationThreshold: r.liquidations.threshold,
-            target: r.liquidations.target,
+            liquidationThreshold: uint16(r.threshold),
+            target: uint16(r.target),
             bonusMin: r.risk.bonusMin,
             bonusMax: r.liquidations.bonusMax,
             slope: r.liquidations.slope
         });
+        (m.volatility, m.stress) = IOracleAdapter(m.oracle).volatility();
+        m.maxLtvNow = (uint256(r.risk.maxLtv) * (Market.BPS - s.price.maxLtvCut)) / Market.BPS;
         m.caps = Caps({
             debt: r.limits.debtCap,
             collateral: r.limits.collateralCap,
@@ -69,6 +73,7 @@ contract Lens is ILens {
             s.price.state == PriceState.Dead
                 ? (type(int24).max, type(int24).min)
                 : (s.triggerTick, s.terms.targetTick);
+        _addRamp(m, r);
     }
 
     /// @inheritdoc ILens
@@ -133,19 +138,26 @@ contract Lens is ILens {
             (v.verdict, v.until) = (Verdict.Paused, r.liquidations.pausedUntil);
             return v;
         }
-        if (level == BrakeLevel.Grace) {
-            (v.verdict, v.until) = (Verdict.Grace, r.liquidations.graceUntil);
-            return v;
-        }
         if (s.price.state == PriceState.Dead) {
             v.verdict = Verdict.Dead;
             return v;
         }
+        bool spent = r.liquidations.capped && Market.cascadeLeft(r.cascade) == 0;
+        s.sell = !spent && Market.allowsSale(s.price.state, level);
+        (s.seize, s.price.high) = Market.seizable(
+            IOracleAdapter(r.risk.oracle),
+            s.price.state,
+            s.price.high,
+            level,
+            spent
+        );
+        _setTerms(s); // at the price of an earlier round, if that counts and is higher
         maxRepay = Math.min(maxRepay, type(uint128).max);
         v.verdict = Verdict.NothingLiquidatable;
         uint256 sold = r.ledger.debt == 0 ? 0 : _sweep(s, v, maxRepay, fromTick, maxTicks);
-        if (buyPot) sold += _buyPot(s, v, maxRepay - v.repaid);
+        if (buyPot && level != BrakeLevel.Grace) sold += _buyPot(s, v, maxRepay - v.repaid);
         if (v.ticks != 0 || v.potDebtSold != 0) v.verdict = Verdict.Possible;
+        else if (level == BrakeLevel.Grace) (v.verdict, v.until) = (Verdict.Grace, r.liquidations.graceUntil);
         v.seized = Market.collateralTokensDown(sold, r.units);
         v.gainLow = _valueDown(sold, s.price.low, r.units) - int256(v.repaid);
         v.gainHigh = _valueDown(sold, s.price.high, r.units) - int256(v.repaid);
@@ -167,7 +179,7 @@ contract Lens is ILens {
             uint256 high = s.price.high.mulDiv(Market.BPS - falls[i], Market.BPS);
             triggers[i] = Sale.triggerTick(
                 Market.bookPriceUp(high, r.ledger.borrowIndex, r.units),
-                r.liquidations.threshold,
+                r.threshold,
                 r.units.spacing
             );
             if (triggers[i] < lowest) lowest = triggers[i];
@@ -185,14 +197,17 @@ contract Lens is ILens {
 
     function _scene(IVault vault) private view returns (Scene memory s) {
         s.reading = MarketReader.read(vault);
-        Market.Liquidations memory liquidations = s.reading.liquidations;
         s.price = IOracleAdapter(s.reading.risk.oracle).read();
-        if (s.price.state == PriceState.Dead) return s;
+        if (s.price.state != PriceState.Dead) _setTerms(s);
+    }
+
+    function _setTerms(Scene memory s) private pure {
+        Market.Liquidations memory liquidations = s.reading.liquidations;
         s.terms = Sale.terms(
             Market.bookPriceUp(s.price.high, s.reading.ledger.borrowIndex, s.reading.units),
             Market.bookPriceDown(s.price.low, s.reading.ledger.borrowIndex, s.reading.units),
-            liquidations.threshold,
-            liquidations.target,
+            s.reading.threshold,
+            s.reading.target,
             s.reading.risk.bonusMin,
             liquidations.bonusMax,
             liquidations.slope,
@@ -211,6 +226,25 @@ contract Lens is ILens {
         m.insurance = IInsuranceFund(vault.INSURANCE()).balanceOf(address(vault));
         m.totalAssets = vault.totalAssets();
         m.sharePrice = vault.convertToAssets(10 ** vault.decimals());
+    }
+
+    function _addRamp(MarketView memory m, MarketReader.Reading memory r) private view {
+        Market.Liquidations memory l = r.liquidations;
+        m.windingDown = l.windingDown;
+        m.ramp = Ramp({
+            fromThreshold: l.threshold,
+            fromTarget: l.target,
+            toThreshold: l.rampThreshold,
+            toTarget: l.rampTarget,
+            start: l.rampStart,
+            duration: l.rampDuration,
+            halted: l.rampHalted
+        });
+        m.rampElapsed = Market.rampElapsed(l);
+        if (l.capped) {
+            (m.cascadeCap, m.cascadeWindow) = (r.cascade.cap, r.cascade.window);
+            m.cascadeLeft = Market.cascadeLeft(r.cascade);
+        }
     }
 
     function _addRates(MarketView memory m, MarketReader.Reading memory r) private pure {
@@ -243,7 +277,7 @@ contract Lens is ILens {
         if (p.bookDebt == 0) return p;
         p.tick = node.tick;
         uint256 ratio = Grid.ratioOf(p.tick, r.units.spacing);
-        uint256 threshold = r.liquidations.threshold;
+        uint256 threshold = r.threshold;
         p.debt = _debtTokensUp(p.bookDebt, r);
         p.collateral = Market.collateralTokensDown(TickBook.behindDown(p.bookDebt, ratio), r.units);
         p.liquidationPrice = Market.liquidationPrice(ratio, threshold, r.ledger.borrowIndex, r.units);
@@ -269,12 +303,7 @@ contract Lens is ILens {
         v.bookDebt = node.debt;
         v.debt = _debtTokensUp(node.debt, r);
         v.collateral = Market.collateralTokensDown(TickBook.behindDown(node.debt, v.ratio), r.units);
-        v.liquidationPrice = Market.liquidationPrice(
-            v.ratio,
-            r.liquidations.threshold,
-            r.ledger.borrowIndex,
-            r.units
-        );
+        v.liquidationPrice = Market.liquidationPrice(v.ratio, r.threshold, r.ledger.borrowIndex, r.units);
         if (s.price.state == PriceState.Dead) return v;
         v.ltvHigh = v.ratio.mulDiv(Market.WAD, s.terms.price, Math.Rounding.Ceil);
         v.liquidatable = tick >= s.triggerTick;
@@ -299,8 +328,13 @@ contract Lens is ILens {
         MarketReader.Reading memory r = s.reading;
         uint256 index = r.ledger.borrowIndex;
         uint256 budget = Market.bookDown(Market.debtUnitsDown(maxRepay, r.units), index);
+        uint256 spare; // beyond the cascade brake's cap, but for one step
+        if (r.liquidations.capped) {
+            fromTick = type(int24).max;
+            uint256 left = Market.bookDown(Market.cascadeLeft(r.cascade), index);
+            if (left < budget) (spare, budget) = (budget - left, left);
+        }
         uint256 repaid;
-        bool fresh = s.price.state == PriceState.Fresh;
         int24 floor = s.triggerTick;
         int24 tick = fromTick < r.top ? fromTick : r.top;
         (v.fromTick, v.landTick) = (tick, s.terms.targetTick);
@@ -309,10 +343,13 @@ contract Lens is ILens {
             if (maxTicks != 0 && v.ticks == maxTicks) break;
             uint256 ratio = Grid.ratioOf(tick, r.units.spacing);
             (, TickBook.Node memory node) = r.nodeAt(tick);
-            Sale.Action action = step.decide(s.terms, tick, ratio, node.debt, budget, true, fresh);
+            Sale.Action action = step.decide(s.terms, tick, ratio, node.debt, budget, s.sell, s.seize);
             if (action == Sale.Action.Stop) {
-                v.verdict = Verdict.BudgetTooSmall;
-                break;
+                v.verdict = s.sell ? Verdict.BudgetTooSmall : Verdict.CascadeCap;
+                if (!s.sell || spare == 0) break;
+                step.oneStep(s.terms, tick, ratio, node.debt);
+                if (node.debt - step.debt > budget + spare) break;
+                (spare, budget, action) = (0, node.debt - step.debt, Sale.Action.Sell);
             }
             if (action == Sale.Action.Skip) {
                 v.verdict = Verdict.NotFresh;

@@ -1,41 +1,20 @@
-// Who may do what, and the handover: afterwards the two Safes hold every role and the deployer none.
+// Who may do what (deploy/roles.json), and the handover: afterwards the deployer holds nothing.
 import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
-import type { ArgumentType, ContractFuture, Future } from "@nomicfoundation/ignition-core";
-import type { Interface } from "ethers";
+import type {
+  AccountRuntimeValue,
+  ArgumentType,
+  ContractFuture,
+  Future,
+} from "@nomicfoundation/ignition-core";
 
-import {
-  AccessManager__factory,
-  EmergencyBrake__factory,
-  InsuranceFund__factory,
-  Liquidator__factory,
-  ProxyAdmin__factory,
-  Vault__factory,
-} from "../../sdk/src/types/index.ts";
 import { entry, type Parameters } from "../parameters.ts";
-import { PERMISSIONS, type Restricted, type Role, ROLES } from "../roles.ts";
+import { functionsOf, type Holder, KINDS, type Restricted, ROLE_NAMES, ROLES, TABLE } from "../roles.ts";
 import { marketKey, type marketsModule } from "./Markets.ts";
 import type { protocolModule } from "./Protocol.ts";
 import type { safesModule } from "./Safes.ts";
 
-const INTERFACES: Record<Restricted, Interface> = {
-  Vault: Vault__factory.createInterface(),
-  Liquidator: Liquidator__factory.createInterface(),
-  EmergencyBrake: EmergencyBrake__factory.createInterface(),
-  InsuranceFund: InsuranceFund__factory.createInterface(),
-  ProxyAdmin: ProxyAdmin__factory.createInterface(),
-  AccessManager: AccessManager__factory.createInterface(),
-};
-
-/** The selectors of a kind of contract that each role may call. */
-export function selectorsOf(kind: Restricted): [Exclude<Role, "ADMIN">, string[]][] {
-  return Object.entries(PERMISSIONS[kind]).map(([role, names]) => [
-    role as Exclude<Role, "ADMIN">,
-    names.map((name) => INTERFACES[kind].getFunction(name)!.selector),
-  ]);
-}
-
 export function accessModule(
-  { markets, delays }: Parameters,
+  { markets, sentinel }: Parameters,
   safes: ReturnType<typeof safesModule>,
   protocol: ReturnType<typeof protocolModule>,
   listed: ReturnType<typeof marketsModule>,
@@ -50,33 +29,39 @@ export function accessModule(
       before.push(m.call(manager, name, args, { id, after: [listed] }));
 
     const permit = (kind: Restricted, id: string, target: ContractFuture<string>) => {
-      for (const [role, selectors] of selectorsOf(kind)) {
-        set(`${id}_${role}`, "setTargetFunctionRole", [target, selectors, ROLES[role]]);
+      const functions = Object.groupBy(functionsOf(kind), ({ role }) => role);
+      for (const [role, group] of Object.entries(functions)) {
+        const selectors = group.map(({ selector }) => selector);
+        set(`${id}_${role}`, "setTargetFunctionRole", [target, selectors, ROLES[group[0]!.role]]);
       }
     };
-    permit("AccessManager", "AccessManager", manager);
-    for (const name of ["Liquidator", "EmergencyBrake", "InsuranceFund"] as const) {
-      permit(name, name, contracts[name]);
-      permit("ProxyAdmin", `${name}_admin`, contracts[`${name}Admin`]);
+    for (const kind of KINDS) {
+      if (kind === "Vault") continue;
+      permit(kind, kind, entry<ContractFuture<string>>(contracts, kind));
     }
     for (const { id } of markets) {
       const key = marketKey(id);
       permit("Vault", key, entry(vaults, `${key}_vault`));
-      permit("ProxyAdmin", `${key}_admin`, entry(vaults, `${key}_admin`));
     }
 
-    for (const role of ["PAUSER", "RESUMER", "GOVERNOR"] as const) {
-      set(`label_${role}`, "labelRole", [ROLES[role], role]);
+    const account =
+      typeof sentinel === "object" && sentinel !== null ? m.getAccount(sentinel.account) : sentinel;
+    const holders: Record<Holder, ContractFuture<string> | AccountRuntimeValue | string | null> = {
+      "contracts.AccessAdmin": contracts.AccessAdmin,
+      "safes.pauser": Pauser,
+      "safes.governor": Governor,
+      sentinel: account,
+    };
+    for (const name of ROLE_NAMES) {
+      const { holder, executionDelay, grantDelay, admin, guardian } = TABLE.roles[name];
+      const role = ROLES[name];
+      if (name !== "ADMIN") set(`label_${name}`, "labelRole", [role, name]);
+      if (admin !== "ADMIN") set(`admin_${name}`, "setRoleAdmin", [role, ROLES[admin]]);
+      if (guardian !== "ADMIN") set(`guardian_${name}`, "setRoleGuardian", [role, ROLES[guardian]]);
+      if (grantDelay !== 0) set(`grantDelay_${name}`, "setGrantDelay", [role, grantDelay]);
+      const to = holders[holder];
+      if (to !== null) set(`grant_${name}`, "grantRole", [role, to, executionDelay]);
     }
-    // The pauser can cancel whatever the governor has scheduled, of either of its roles.
-    set("guardian_RESUMER", "setRoleGuardian", [ROLES.RESUMER, ROLES.PAUSER]);
-    set("guardian_GOVERNOR", "setRoleGuardian", [ROLES.GOVERNOR, ROLES.PAUSER]);
-
-    const governorDelay = delays.governorHours * 3600;
-    set("grant_PAUSER", "grantRole", [ROLES.PAUSER, Pauser, 0]);
-    set("grant_RESUMER", "grantRole", [ROLES.RESUMER, Governor, delays.resumerMinutes * 60]);
-    set("grant_GOVERNOR", "grantRole", [ROLES.GOVERNOR, Governor, governorDelay]);
-    set("grant_ADMIN", "grantRole", [ROLES.ADMIN, Governor, governorDelay]);
 
     m.call(manager, "renounceRole", [ROLES.ADMIN, m.getAccount(0)], { id: "handover", after: before });
     return { AccessManager: manager };

@@ -51,7 +51,7 @@ export function marketsModule(
         ],
         { id: `${key}_implementation`, libraries },
       );
-      const { contract: vault, admin } = proxyOf(m, key, implementation, deployed.AccessManager, [
+      const { contract: vault, admin } = proxyOf(m, key, implementation, deployed.Upgrader, [
         deployed.AccessManager,
         oracle,
         {
@@ -69,7 +69,7 @@ export function marketsModule(
         },
         market.reserveFactorPercent,
       ]);
-      m.call(deployed.Liquidator, "list", [vault], { id: `${key}_list_Liquidator` });
+      m.call(deployed.Upgrader, "list", [vault, implementation], { id: `${key}_list_Upgrader` });
       m.call(deployed.EmergencyBrake, "list", [vault], { id: `${key}_list_EmergencyBrake` });
       vaults[`${key}_vault`] = vault;
       oracles[`${key}_oracle`] = oracle;
@@ -110,6 +110,12 @@ export function marketsModule(
             jumpLimit: oracle.jumpLimitBps,
             jumpWidening: oracle.jumpWideningBpsPerHour,
             jumpLimitMax: oracle.jumpLimitMaxBps,
+            calmVolatility: oracle.calmVolatilityBpsPerDay,
+            stressVolatility: oracle.stressVolatilityBpsPerDay,
+            maxLtvCut: oracle.maxLtvCutBps,
+            volatilityPeriod: oracle.volatilityPeriodSeconds,
+            vetoBudget: oracle.vetoBudgetSeconds,
+            vetoRefill: oracle.vetoRefillSeconds,
           },
         ],
         // The adapter refuses a pool that remembers too little.

@@ -1,4 +1,4 @@
-// What keepers and screens use; nothing depends on it.
+// What owners, keepers and screens use; nothing depends on it.
 import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
 
 import type { protocolModule } from "./Protocol.ts";
@@ -13,6 +13,7 @@ export function peripheryModule(
     const { SwapRouter: router } = m.useModule(uniswap);
     return {
       Lens: m.contract("Lens"),
+      AccountRecovery: m.contract("AccountRecovery"),
       FlashLiquidator: m.contract("FlashLiquidator", [liquidator, router]),
     };
   });

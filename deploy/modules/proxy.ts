@@ -1,5 +1,6 @@
-// A TransparentUpgradeableProxy whose ProxyAdmin belongs to the AccessManager: an upgrade is a scheduled operation.
+// A TransparentUpgradeableProxy; its ProxyAdmin belongs to the Upgrader, where an upgrade is a scheduled operation.
 import type {
+  AccountRuntimeValue,
   ArgumentType,
   ContractFuture,
   IgnitionModuleBuilder,
@@ -10,14 +11,14 @@ export function proxyOf<Name extends string>(
   m: IgnitionModuleBuilder,
   id: string,
   implementation: NamedArtifactContractDeploymentFuture<Name>,
-  manager: ContractFuture<string>,
+  owner: ContractFuture<string> | AccountRuntimeValue,
   initialize: ArgumentType[],
 ) {
   const proxy = m.contract(
     "TransparentUpgradeableProxy",
     [
       implementation,
-      manager,
+      owner,
       m.encodeFunctionCall(implementation, "initialize", initialize, { id: `${id}_initialize` }),
     ],
     { id: `${id}_proxy` },

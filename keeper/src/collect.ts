@@ -11,7 +11,7 @@ import {
 import { distanceToLiquidation, ladder, refine } from "@breakwater/sdk/core";
 import { MaxUint256, type Provider } from "ethers";
 
-import type { MarketSnapshot, Offer, Snapshot } from "./snapshot.ts";
+import type { LastPoke, MarketSnapshot, Offer, Snapshot } from "./snapshot.ts";
 
 // One block's snapshot: one Lens call for all markets; where something can be done, quotes of a few sizes.
 
@@ -23,6 +23,8 @@ export interface Sources {
   salePaths: Map<string, string[]>;
   /** By debt token: where the chain's coin, wrapped, can be sold for it; none: it is that coin. */
   coinPaths: Map<string, string[]>;
+  /** By vault. */
+  lastPokes: Map<string, LastPoke>;
 }
 
 /** Above every tick: the sweep starts at the top. */
@@ -42,7 +44,8 @@ export async function openSources(addresses: Addresses, provider: Provider): Pro
     salePaths.set(vault, await directPaths(factory, provider, collateral, debt));
     if (debt !== coin) coinPaths.set(debt, await directPaths(factory, provider, coin, debt));
   }
-  return { provider, contracts, readMarkets: await openMarkets(contracts, provider), salePaths, coinPaths };
+  const readMarkets = await openMarkets(contracts, provider);
+  return { provider, contracts, readMarkets, salePaths, coinPaths, lastPokes: new Map() };
 }
 
 export async function collect(sources: Sources, block: number, maxTicks: number): Promise<Snapshot> {
@@ -73,7 +76,11 @@ async function collectMarket(
     vault,
     debtSymbol: symbols.debt,
     debtDecimals: addresses.decimals.debt,
+    oracle: view.oracle,
     priceState,
+    round: view.price.roundA,
+    lastPoke: sources.lastPokes.get(vault),
+    ramp: view.rampElapsed < view.ramp.duration ? { halted: view.ramp.halted } : undefined,
     brake,
     liquidatableTicks: 0,
     insolventTicks: 0,
@@ -85,7 +92,8 @@ async function collectMarket(
     const tick = Number(view.topTick);
     snapshot.nearest = { tick, distance: distanceToLiquidation(tick, state) };
   }
-  const isClosed = isDead || brake.level === "LiquidationsPaused" || brake.level === "Grace";
+  const isGrace = brake.level === "Grace";
+  const isClosed = isDead || brake.level === "LiquidationsPaused" || (isGrace && priceState !== "Fresh");
   const hasWork = view.potDebt > 0n || (view.populated && view.topTick >= view.triggerTick);
   if (isClosed || !hasWork) return snapshot;
 
@@ -95,6 +103,7 @@ async function collectMarket(
   const everything = await ask(MaxUint256);
   snapshot.liquidatableTicks = Number(everything.ticks);
   snapshot.insolventTicks = Number(everything.ticksSeized);
+  if (isGrace) return snapshot; // nothing is sold
   if (priceState !== "Fresh") {
     // What it may not seize, the Lens does not count.
     const top = await lens.ticks(vault, FROM_THE_TOP, maxTicks, { blockTag: block });

@@ -13,6 +13,7 @@ export interface Parameters {
   gasBase: bigint; //       gas of a flash liquidation with its swap
   gasPerTick: bigint;
   seizeGas: boolean; //     whether to pay the gas of seizing insolvent ticks
+  pokePeriod: bigint; //    least seconds between pokes of a market; 0: none
 }
 
 export interface Costs {
@@ -42,7 +43,16 @@ export interface Seizure {
   maxTicks: number;
 }
 
-export type Action = Liquidation | Seizure;
+/** Drives a clock that only moves when somebody looks: the oracle's, or that of a ramp. */
+export interface Poke {
+  kind: "poke";
+  what: "oracle" | "ramp";
+  market: string;
+  oracle: string;
+  why: string;
+}
+
+export type Action = Liquidation | Seizure | Poke;
 
 export type Reason =
   | { kind: "dead price" }
@@ -65,17 +75,28 @@ export interface Decision {
 const INTEREST_ROOM = 1_000n;
 
 export function decide(snapshot: Snapshot, parameters: Parameters): Decision[] {
-  return snapshot.markets.map((market) => decideMarket(market, snapshot, parameters));
+  return snapshot.markets.map((market) => {
+    const decision = decideMarket(market, snapshot, parameters);
+    // Liquidating first: it is in a hurry.
+    decision.actions.push(...pokes(market, snapshot.timestamp, parameters.pokePeriod));
+    return decision;
+  });
 }
 
 function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Parameters): Decision {
   const { level, until } = market.brake;
   const nothing = (...reasons: Reason[]): Decision => ({ market, actions: [], reasons });
   if (market.priceState === "Dead") return nothing({ kind: "dead price" });
-  if (level === "LiquidationsPaused" || level === "Grace") return nothing({ kind: "paused", level, until });
+  if (level === "LiquidationsPaused") return nothing({ kind: "paused", level, until });
 
   const fresh = market.priceState === "Fresh";
   const reasons: Reason[] = [];
+  if (level === "Grace") {
+    // Nothing is sold; what two rounds find insolvent is seized.
+    const decision = nothing({ kind: "paused", level, until });
+    if (fresh) seizeInto(decision, parameters);
+    return decision;
+  }
   if (market.liquidatableTicks === 0) {
     const { nearest } = market;
     reasons.push(nearest ? { kind: "not liquidatable", ...nearest } : { kind: "no debt" });
@@ -89,16 +110,49 @@ function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Pa
     if (choice.kind === "liquidate") return { market, actions: [choice], reasons };
     reasons.push(choice);
   }
-  if (market.insolventTicks > 0) {
-    const { insolventTicks: ticks, priceState: state } = market;
-    if (!fresh) reasons.push({ kind: "not sellable", ticks, state });
-    else if (!parameters.seizeGas) reasons.push({ kind: "seizing off", ticks });
-    else {
-      const maxTicks = Math.min(ticks, parameters.maxTicks);
-      return { market, actions: [{ kind: "seize", market: market.vault, maxTicks }], reasons };
-    }
+  const decision: Decision = { market, actions: [], reasons };
+  const { insolventTicks: ticks, priceState: state } = market;
+  if (fresh) seizeInto(decision, parameters);
+  else if (ticks > 0) reasons.push({ kind: "not sellable", ticks, state });
+  return decision;
+}
+
+function seizeInto({ market, actions, reasons }: Decision, { seizeGas, maxTicks }: Parameters): void {
+  const { insolventTicks: ticks, vault } = market;
+  if (ticks === 0) return;
+  if (seizeGas) actions.push({ kind: "seize", market: vault, maxTicks: Math.min(ticks, maxTicks) });
+  else reasons.push({ kind: "seizing off", ticks });
+}
+
+/** The veto and the proof of a dead oracle count what `update()` sees; a ramp stands only once told to. */
+function pokes(
+  { vault, oracle, priceState, round, brake, ramp, lastPoke }: MarketSnapshot,
+  timestamp: bigint,
+  period: bigint,
+): Poke[] {
+  if (period === 0n || (lastPoke && timestamp - lastPoke.at < period)) return [];
+  const poke = (what: Poke["what"], why: string): Poke => ({
+    kind: "poke",
+    what,
+    market: vault,
+    oracle,
+    why,
+  });
+  const due: Poke[] = [];
+  const isDead = priceState === "Dead";
+  const hasChanged = priceState !== lastPoke?.priceState;
+  if (priceState !== "Fresh") {
+    // Time on a single source counts for nothing: seeing it once is enough.
+    if (hasChanged || priceState !== "Single") due.push(poke("oracle", `the price is ${priceState}`));
+  } else if (lastPoke && hasChanged) {
+    due.push(poke("oracle", "the price is Fresh again"));
+  } else if (brake.level === "Grace" && round !== lastPoke?.round) {
+    due.push(poke("oracle", "a round in grace, that seizing may wait for"));
   }
-  return { market, actions: [], reasons };
+  if (ramp && ramp.halted !== isDead) {
+    due.push(poke("ramp", isDead ? "it stands while the price is Dead" : "the price is back: it goes on"));
+  }
+  return due;
 }
 
 function mostProfitable(
@@ -180,6 +234,7 @@ export function explain(reason: Reason, market: MarketSnapshot): string {
 
 /** An action as a sentence. */
 export function describe(action: Action, market: MarketSnapshot): string {
+  if (action.kind === "poke") return `poke the ${action.what}: ${action.why}`;
   if (action.kind === "seize") return `seize up to ${action.maxTicks} insolvent ticks`;
   const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
   const { repaid, profit } = action.costs;

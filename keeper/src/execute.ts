@@ -2,7 +2,7 @@ import { type Contracts, explainRevert } from "@breakwater/sdk/chain";
 import { type ContractTransactionResponse, type Provider, type TransactionReceipt, isError } from "ethers";
 
 import { FROM_THE_TOP } from "./collect.ts";
-import { type Action, inDebt } from "./decide.ts";
+import { type Action, type Poke, inDebt } from "./decide.ts";
 
 // Simulates, sends, waits, and says what came of it.
 
@@ -32,7 +32,8 @@ const RECEIPT_TIMEOUT_MS = 120_000;
 
 export async function execute(action: Action, sender: Sender, fees: Fees): Promise<Outcome> {
   try {
-    return action.kind === "seize" ? await seize(action, sender) : await liquidate(action, sender, fees);
+    if (action.kind === "liquidate") return await liquidate(action, sender, fees);
+    return action.kind === "seize" ? await seize(action, sender) : await poke(action, sender);
   } catch (error) {
     // Simulation, estimate or sending failed: nothing is in a block.
     return { status: "refused", words: explainRevert(error).words };
@@ -80,6 +81,29 @@ async function seize(action: Extract<Action, { kind: "seize" }>, sender: Sender)
   const gas = await call.estimateGas(action.market, action.maxTicks);
   const outcome = await settle(sender, call(action.market, action.maxTicks, { gasLimit: withRoom(gas) }));
   return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+}
+
+async function poke(action: Poke, sender: Sender): Promise<Outcome> {
+  const { contracts } = sender;
+  const call =
+    action.what === "oracle"
+      ? contracts.oracle(action).update
+      : contracts.vault({ vault: action.market }).pokeRamp;
+  const gas = await call.estimateGas();
+  const outcome = await settle(sender, call({ gasLimit: withRoom(gas) }));
+  return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+}
+
+/** Puts every market into the grace that an outage of the sequencer calls for. */
+export async function startSequencerGrace(sender: Sender): Promise<Outcome> {
+  try {
+    const { startSequencerGrace: call } = sender.contracts.brake;
+    const gas = await call.estimateGas();
+    const outcome = await settle(sender, call({ gasLimit: withRoom(gas) }));
+    return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+  } catch (error) {
+    return { status: "refused", words: explainRevert(error).words };
+  }
 }
 
 /** Waits for a transaction that is being sent. */

@@ -3,8 +3,8 @@ import type { Logger } from "pino";
 
 import { collect, type Sources } from "./collect.ts";
 import { type Decision, type Parameters, decide, describe, explain, ticks } from "./decide.ts";
-import { type Outcome, type Sender, execute } from "./execute.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { type Outcome, type Sender, execute, startSequencerGrace } from "./execute.ts";
+import type { MarketSnapshot, Snapshot } from "./snapshot.ts";
 
 // collect → decide → execute, once a block.
 
@@ -25,7 +25,7 @@ export interface Round {
 /** One round at `block`. */
 export async function step(keeper: Keeper, block: number): Promise<Round> {
   const { sources, sender, parameters, log } = keeper;
-  const snapshot = await collect(sources, block, parameters.maxTicks);
+  const snapshot = await collect(sources, await afterOutage(keeper, block), parameters.maxTicks);
   const decisions = decide(snapshot, parameters);
   const outcomes: Outcome[] = [];
   for (const { market, actions, reasons } of decisions) {
@@ -35,19 +35,24 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
       const plan = describe(action, market);
       if (!sender) {
         log.info({ ...about, action: action.kind, dryRun: true }, `${market.id}: would ${plan}`);
+        if (action.kind === "poke") remember(sources, snapshot, market);
         continue;
       }
       const outcome = await execute(action, sender, { ...snapshot, coinPrice: market.coinPrice });
       outcomes.push(outcome);
+      // What was refused cost nothing: the next block tries again.
+      if (action.kind === "poke" && outcome.status !== "refused") remember(sources, snapshot, market);
       const record = { ...about, action: action.kind, ...texts(outcome) };
       if (outcome.status === "done") {
         const amount = (value: bigint) =>
           `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
         log.info(
-          record,
-          action.kind === "seize"
-            ? `${market.id}: seized insolvent ticks`
-            : `${market.id}: liquidated ${ticks(action.offer.ticks)}, repaid ${amount(outcome.repaid)}, ` +
+          action.kind === "poke" ? { ...record, pokes: sources.lastPokes.get(market.vault)?.count } : record,
+          action.kind === "poke"
+            ? `${market.id}: poked the ${action.what}: ${action.why}`
+            : action.kind === "seize"
+              ? `${market.id}: seized insolvent ticks`
+              : `${market.id}: liquidated ${ticks(action.offer.ticks)}, repaid ${amount(outcome.repaid)}, ` +
                 `profit ${amount(outcome.profit)} before gas`,
         );
       } else {
@@ -57,6 +62,37 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
     }
   }
   return { snapshot, decisions, outcomes };
+}
+
+function remember({ lastPokes }: Sources, { timestamp: at }: Snapshot, market: MarketSnapshot): void {
+  const { vault, priceState, round } = market;
+  lastPokes.set(vault, { at, priceState, round, count: (lastPokes.get(vault)?.count ?? 0) + 1 });
+}
+
+/**
+ * First of all: borrowers get time after an outage of the sequencer, if somebody asks the brake for it, and who liquidates
+ * for a living asks too. The block to go on with.
+ */
+async function afterOutage({ sources, sender, log }: Keeper, block: number): Promise<number> {
+  const due = await sources.contracts.brake.sequencerGraceDue({ blockTag: block });
+  if (due === 0n) return block;
+  const until = new Date(Number(due) * 1_000).toISOString();
+  if (!sender) {
+    log.info(
+      { block, dryRun: true },
+      `would start the grace after an outage of the sequencer, until ${until}`,
+    );
+    return block;
+  }
+  const outcome = await startSequencerGrace(sender);
+  const isDone = outcome.status === "done";
+  log[isDone ? "info" : "warn"](
+    { block, ...texts(outcome) },
+    isDone
+      ? `started the grace after an outage of the sequencer, until ${until}`
+      : `${outcome.status}: the grace after an outage of the sequencer`,
+  );
+  return sources.provider.getBlockNumber();
 }
 
 /** A round for every new block, until `signal` aborts; a failure is logged and the next block tried. */

@@ -21,7 +21,7 @@ import {
 import { AbiCoder, keccak256, MaxUint256, solidityPacked, toBeHex } from "ethers";
 
 import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
-import type { LiquidationReportStructOutput } from "../../sdk/src/types/IVault.ts";
+import type { LiquidationReportStructOutput, PotReportStructOutput } from "../../sdk/src/types/IVault.ts";
 import type { PlannedPosition } from "./book.ts";
 import type { Chain, Receipt } from "./chain.ts";
 import { PRICE_DECIMALS } from "./path.ts";
@@ -360,39 +360,32 @@ export class DrillMarket {
   private async mineLiquidation(hash: string, time: number): Promise<{ gas: bigint; report: Report }> {
     const [receipt] = await this.chain.mine(time, hash);
     const { gasUsed: gas, logs } = receipt!;
+    const reports = new Map<string, unknown>();
     for (const log of logs) {
       if (log.address.toLowerCase() !== this.scene.vault.toLowerCase()) continue;
       const parsed = vaultInterface.parseLog(log);
-      if (parsed?.name !== "Liquidate") continue;
-      const report = parsed.args.getValue("report") as LiquidationReportStructOutput;
-      return { gas, report: reportOf(report) };
+      if (parsed?.name === "Liquidate" || parsed?.name === "ChangePot") {
+        reports.set(parsed.name, parsed.args.getValue("report"));
+      }
     }
-    throw new Error(`transaction ${hash} liquidated nothing`);
+    const sweep = reports.get("Liquidate") as LiquidationReportStructOutput | undefined;
+    if (sweep === undefined) throw new Error(`transaction ${hash} liquidated nothing`);
+    return { gas, report: reportOf(sweep, reports.get("ChangePot") as PotReportStructOutput | undefined) };
   }
 }
 
-function reportOf(report: LiquidationReportStructOutput): Report {
-  const {
-    repaid,
-    seized,
-    potDebt,
-    potDebtSold,
-    potCollateralSold,
-    insurancePaid,
-    reservesPaid,
-    lendersLoss,
-  } = report;
+function reportOf(sweep: LiquidationReportStructOutput, pot?: PotReportStructOutput): Report {
   return {
-    price: { low: report.priceLow, high: report.priceHigh },
-    ticks: Number(report.ticks),
-    repaid,
-    seized,
-    potDebt,
-    potDebtSold,
-    potCollateralSold,
-    insurancePaid,
-    reservesPaid,
-    lendersLoss,
+    price: { low: sweep.priceLow, high: sweep.priceHigh },
+    ticks: Number(sweep.ticks),
+    repaid: sweep.repaid,
+    seized: sweep.seized,
+    potDebt: pot?.potDebt ?? 0n,
+    potDebtSold: pot?.potDebtSold ?? 0n,
+    potCollateralSold: pot?.potCollateralSold ?? 0n,
+    insurancePaid: pot?.insurancePaid ?? 0n,
+    reservesPaid: pot?.reservesPaid ?? 0n,
+    lendersLoss: pot?.lendersLoss ?? 0n,
   };
 }
 

@@ -1,8 +1,8 @@
-// Mutants from the syntax tree, and the sources that carry them all: each mutated place asks at run time which mutant is
-// active, so that one build serves every mutant.
+// Mutants from the syntax tree.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { carry, type Edit, marker, MARKER_FILE, MODIFIERS, Source } from "./carry.ts";
 import {
   childrenOf,
   isNode,
@@ -42,11 +42,6 @@ export type Rule =
   | "rounding"
   | "statement";
 
-/** What a mutant does to the source. */
-type Edit = Range & { id: number } & (
-    { kind: "replace"; text: string; cast: string } | { kind: "remove" } | { kind: "modifier"; name: string }
-  );
-
 interface Context {
   function: string;
   /** What `before` and `after` show. */
@@ -57,25 +52,9 @@ interface Context {
   target: boolean;
   /** Decides a branch, or is part of such a condition: forcing it is done elsewhere. */
   decides: boolean;
-  /** Constant changes that equal a moved boundary. */
-  without: readonly number[];
+  /** Side of a comparison: its boundary moves, its constants do not. */
+  compared: boolean;
 }
-
-export const MARKER_FILE = "contracts/ActiveMutant.sol";
-export const MARKER_NAME = "ActiveMutant";
-
-/** Linked with the active mutant's id as its address, the library is a constant that the optimizer does not know. */
-export const marker = (
-  isActive = `uint160(address(${MARKER_NAME})) == mutant`,
-) => `// SPDX-License-Identifier: MIT
-pragma solidity 0.8.37;
-
-library ${MARKER_NAME} {}
-
-function isActive(uint160 mutant) pure returns (bool) {
-    return ${isActive};
-}
-`;
 
 const ARITHMETIC: Record<string, string> = {
   "+": "-",
@@ -107,12 +86,12 @@ const OPPOSITE: Record<string, string> = {
   "==": "!=",
   "!=": "==",
 };
-/** A constant on the right that moves by this much moves the boundary; on the left by the opposite. */
-const SAME_AS_BOUNDARY: Record<string, number> = { "<": 1, "<=": -1, ">": -1, ">=": 1 };
 /** Functions that differ in direction only. */
 const TWINS: readonly [RegExp, string][] = [
   [/Up$/, "Down"],
   [/Down$/, "Up"],
+  [/Up$/, ""],
+  [/$/, "Up"],
   [/^ceil/, "floor"],
   [/^floor/, "ceil"],
   [/^min$/, "max"],
@@ -124,24 +103,8 @@ const TWIN_MEMBERS: Record<string, { twin: string; rule: Rule }> = {
   Ceil: { twin: "Floor", rule: "rounding" },
   Floor: { twin: "Ceil", rule: "rounding" },
 };
-/** What a modifier does, to be left out at run time. */
-const MODIFIERS: Record<string, string> = {
-  restricted: `
-    modifier restrictedUnless(uint160 mutant) {
-        if (!isActive(mutant)) _checkCanCall(_msgSender(), _msgData());
-        _;
-    }`,
-  nonReentrant: `
-    modifier nonReentrantUnless(uint160 mutant) {
-        bytes32 slot = _reentrancyGuardStorageSlot();
-        if (!isActive(mutant)) {
-            if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
-            assembly ("memory-safe") { tstore(slot, 1) }
-        }
-        _;
-        if (!isActive(mutant)) assembly ("memory-safe") { tstore(slot, 0) }
-    }`,
-};
+/** Beyond, a constant is a scale: one more of it is less than a rounding. */
+const LARGEST_COUNT = 256n;
 const INTEGER = /^u?int\d+$/;
 const CONSTANT = /^(int|rational)_const/;
 
@@ -191,46 +154,6 @@ export function generate(
   return { mutants, sources };
 }
 
-class Source {
-  readonly bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
-  }
-
-  text({ start, end }: Range): string {
-    return this.bytes.subarray(start, end).toString("utf8");
-  }
-
-  /** On one line, without comments. */
-  plain(range: Range): string {
-    return plain(this.text(range));
-  }
-
-  plainWith(range: Range, part: Range, text: string): string {
-    const before = this.text({ start: range.start, end: part.start });
-    return plain(before + text + this.text({ start: part.end, end: range.end }));
-  }
-
-  lineOf(offset: number): number {
-    return this.text({ start: 0, end: offset }).split("\n").length;
-  }
-
-  /** The range with its semicolon. */
-  statement(range: Range): Range {
-    if (this.text({ start: range.end - 1, end: range.end }) === ";") return range;
-    return { start: range.start, end: this.bytes.indexOf(";", range.end) + 1 };
-  }
-}
-
-const plain = (text: string) =>
-  text
-    .replace(/\/\/.*$/gm, "")
-    .replace(/\s+/g, " ")
-    .replace(/([([]) /g, "$1")
-    .replace(/ ([)\]])/g, "$1")
-    .trim();
-
 type Add = (
   rule: Rule,
   context: Context,
@@ -265,7 +188,7 @@ class Walker {
           expected: "",
           target: false,
           decides: false,
-          without: [],
+          compared: false,
         };
         for (const modifier of nodesIn(member, "modifiers")) this.#modifier(modifier, member, context);
         this.#statement(body, context);
@@ -379,7 +302,7 @@ class Walker {
   // ---------------------------------------------------------------- expressions
 
   #expression(node: Node, context: Context) {
-    const inner: Context = { ...context, decides: false, without: [] };
+    const inner: Context = { ...context, decides: false, compared: false };
     if (CONSTANT.test(typeOf(node))) {
       if (!context.target) this.#constant(node, context, context.expected);
       return;
@@ -467,18 +390,18 @@ class Walker {
     if (operator in OPPOSITE && !context.decides) swap("comparison", OPPOSITE[operator]!);
 
     const inner = { ...context, decides: false };
-    const delta = SAME_AS_BOUNDARY[operator] ?? 0;
+    const compared = operator in OPPOSITE;
     const isShift = ["<<", ">>", "**"].includes(operator);
     const common = (node.commonType as { typeString?: string } | undefined)?.typeString ?? "";
     const own = isShift ? typeOf(node) : common;
-    this.#expression(left, { ...inner, expected: own, without: [-delta] });
-    this.#expression(right, { ...inner, expected: isShift ? "uint256" : own, without: [delta] });
+    this.#expression(left, { ...inner, expected: own, compared });
+    this.#expression(right, { ...inner, expected: isShift ? "uint256" : own, compared });
   }
 
   #unary(node: Node, context: Context) {
     const operator = textIn(node, "operator");
     const operand = nodeIn(node, "subExpression");
-    const inner: Context = { ...context, decides: false, without: [] };
+    const inner: Context = { ...context, decides: false, compared: false };
     if (operator === "!") {
       if (!context.decides) this.#replace("comparison", inner, node, this.#text(operand));
       this.#expression(operand, { ...inner, decides: context.decides });
@@ -495,7 +418,7 @@ class Walker {
   }
 
   #call(node: Node, context: Context) {
-    const inner: Context = { ...context, expected: "", target: false, decides: false, without: [] };
+    const inner: Context = { ...context, expected: "", target: false, decides: false, compared: false };
     const callee = nodeIn(node, "expression");
     const given = nodesIn(node, "arguments");
     if (node.kind === "typeConversion") {
@@ -531,7 +454,7 @@ class Walker {
 
   /** The same call, rounded the other way or unguarded. */
   #directions(node: Node, callee: Node, called: Node, parameters: readonly Node[], context: Context) {
-    const inner: Context = { ...context, decides: false, without: [] };
+    const inner: Context = { ...context, decides: false, compared: false };
     const name = textIn(called, "name");
     const where = callee.nodeType === "MemberAccess" ? memberRange(callee) : rangeOf(callee);
     const rename = (rule: Rule, other: string) => {
@@ -560,8 +483,10 @@ class Walker {
         ? [nodeIn(callee, "expression"), ...given]
         : given;
     const texts = operands.map((operand) => this.#text(operand));
-    if (name === "ceilDiv") this.#replace("rounding", inner, node, `(${texts[0]}) / (${texts[1]})`);
-    if (name === "saturatingSub") this.#replace("guard", inner, node, `(${texts[0]}) - (${texts[1]})`);
+    if (name === "ceilDiv" || name === "divUp")
+      this.#replace("rounding", inner, node, `(${texts[0]}) / (${texts[1]})`);
+    if (name === "saturatingSub" || name === "zeroFloorSub")
+      this.#replace("guard", inner, node, `(${texts[0]}) - (${texts[1]})`);
     const cast = /^toUint(\d+)$/.exec(name);
     if (cast && texts.length === 1) this.#replace("guard", inner, node, `uint${cast[1]}(${texts[0]})`);
   }
@@ -579,7 +504,7 @@ class Walker {
       const head = this.#source.text({ start: range.start, end: memberRange(node).start });
       this.#replace(twin.rule, { ...context, decides: false }, node, head + twin.twin);
     }
-    this.#expression(base, { ...context, expected: "", decides: false, without: [] });
+    this.#expression(base, { ...context, expected: "", decides: false, compared: false });
   }
 
   #hasMember(base: Node, name: string): boolean {
@@ -598,16 +523,18 @@ class Walker {
   }
 
   #constant(node: Node, context: Context, type: string) {
-    if (!INTEGER.test(type)) return;
+    if (!INTEGER.test(type) || context.compared) return;
     const digits = node.nodeType === "Literal" ? textIn(node, "value") : "";
-    const value =
-      /^\d+$/.test(digits) && typeof node.subdenomination !== "string" ? BigInt(digits) : undefined;
+    if (!/^\d+$/.test(digits) || typeof node.subdenomination === "string") return;
+    const value = BigInt(digits);
+    if (value > LARGEST_COUNT) return;
     for (const delta of [1n, -1n]) {
-      if (context.without.includes(Number(delta))) continue;
-      if (value !== undefined && !fits(value + delta, type)) continue;
-      const own = node.nodeType === "BinaryOperation" ? `(${this.#text(node)})` : this.#text(node);
-      const text = value !== undefined ? `${value + delta}` : `(${own} ${delta > 0n ? "+" : "-"} 1)`;
-      this.#add("constant", context, rangeOf(node), { kind: "replace", text, cast: type });
+      if (!fits(value + delta, type)) continue;
+      this.#add("constant", context, rangeOf(node), {
+        kind: "replace",
+        text: `${value + delta}`,
+        cast: type,
+      });
     }
   }
 
@@ -647,65 +574,4 @@ function isRemovable(node: Node): boolean {
   const target = nodeIn(node, "leftHandSide");
   const targets = target.nodeType === "TupleExpression" ? nodesIn(target, "components") : [target];
   return !targets.some((item) => item.nodeType === "Identifier" && / storage pointer$/.test(typeOf(item)));
-}
-
-// ------------------------------------------------------------------ sources that carry the mutants
-
-function carry(source: Source, file: string, tree: Node, edits: readonly Edit[]): string {
-  const names = new Set(edits.flatMap((edit) => (edit.kind === "modifier" ? [edit.name] : [])));
-  const insertions = new Map<number, string>();
-  const pragma = nodesIn(tree, "nodes").find(({ nodeType }) => nodeType === "PragmaDirective")!;
-  const up = "../".repeat(file.split("/").length - 2) || "./";
-  insertions.set(rangeOf(pragma).end, `\nimport {isActive} from "${up}ActiveMutant.sol";`);
-  for (const name of names) {
-    const contract = nodesIn(tree, "nodes").find(({ nodeType }) => nodeType === "ContractDefinition")!;
-    const first = rangeOf(nodesIn(contract, "nodes").find((node) => node.nodeType !== "UsingForDirective")!);
-    insertions.set(first.start, (insertions.get(first.start) ?? "") + MODIFIERS[name]! + "\n    ");
-  }
-
-  // Equal ranges together, outer ones before inner ones.
-  const places = Map.groupBy(edits, ({ start, end }) => `${start}:${end}`);
-  const ordered = [...places.values()].sort(
-    ([a], [b]) => a!.start - b!.start || b!.end - a!.end || a!.id - b!.id,
-  );
-
-  let next = 0;
-  const copy = (start: number, end: number): string => {
-    let text = "";
-    for (const [offset, insertion] of [...insertions].sort(([a], [b]) => a - b)) {
-      if (offset < start || offset >= end) continue;
-      text += source.text({ start, end: offset }) + insertion;
-      start = offset;
-      insertions.delete(offset);
-    }
-    return text + source.text({ start, end });
-  };
-  const render = (range: Range): string => {
-    let text = "";
-    let at = range.start;
-    while (next < ordered.length && ordered[next]![0]!.start < range.end) {
-      const place = ordered[next++]!;
-      const { start, end } = place[0]!;
-      text += copy(at, start) + wrap(place, render({ start, end }));
-      at = end;
-    }
-    return text + copy(at, range.end);
-  };
-  return render({ start: 0, end: source.bytes.length });
-}
-
-function wrap(place: readonly Edit[], inner: string): string {
-  let text = inner;
-  const removal = place.find(({ kind }) => kind === "remove");
-  if (removal) return `{ if (!isActive(${removal.id})) { ${inner} } }`;
-  const modifier = place.find((edit) => edit.kind === "modifier");
-  if (modifier) return `${modifier.name}Unless(${modifier.id})`;
-  const cast = place.map((edit) => (edit.kind === "replace" ? edit.cast : "")).find((type) => type !== "");
-  if (cast !== undefined) text = `${cast}(${inner})`;
-  for (const edit of place.toReversed()) {
-    if (edit.kind !== "replace") continue;
-    const other = edit.cast === "" ? `(${edit.text})` : `${edit.cast}(${edit.text})`;
-    text = `(isActive(${edit.id}) ? ${other} : ${place.at(-1) === edit ? `(${text})` : text})`;
-  }
-  return text;
 }

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 
-import { marker, MARKER_FILE, MARKER_NAME } from "./generate.ts";
+import { marker, MARKER_FILE, MARKER_NAME } from "./carry.ts";
 
 /** What is not part of the project, or too large to copy. */
 const LEFT_OUT = new Set([

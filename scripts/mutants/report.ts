@@ -100,7 +100,7 @@ export function toMarkdown({ date, files, total, survivors }: Summary): string {
 
 Written by \`npm run test:mutants\` on ${date}. Every mutant is one change of the contracts: an operator, the direction of a
 rounding, a comparison or its boundary, a condition that always or never holds, a dropped guard (\`require\`, modifier, checked
-cast), a removed statement, a constant one up or down, the lower price for the higher. It is killed when a test of the quick suite
+cast), a removed statement, a small constant one up or down, the lower price for the higher. It is killed when a test of the quick suite
 fails; gas, sizes and layouts do not count. How it works: [testing](../testing.md#mutants).
 
 The score is killed of those that are not explained.

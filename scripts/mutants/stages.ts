@@ -29,6 +29,7 @@ const MARKET = solidity("libraries/Market.t.sol");
 const WALK = solidity("invariant/Book.t.sol", { only: "test_" });
 const INVARIANTS = solidity("invariant/Book.t.sol", { only: "invariant_" });
 const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
+const ADAPTER_SAFETY = solidity("OracleSafety.t.sol");
 const ADAPTER = mocha("OracleAdapter.ts");
 const VAULT = mocha("Vault.ts");
 const BRAKE = mocha("EmergencyBrake.ts");
@@ -39,10 +40,14 @@ const MODEL_GRID = mocha("differential/grid.ts");
 const MODEL = mocha("differential/differential.ts");
 const REGRESSIONS = mocha("differential/regressions.ts");
 const NEVER_PAUSED = mocha("differential/never-paused.ts");
+const RAMP = solidity("libraries/Ramp.t.sol");
+const RAMPS = mocha("Ramps.ts");
+const CASCADE = mocha("Cascade.ts");
+const WIND_DOWN = mocha("WindDown.ts");
 const ACCESS = mocha("deploy/access.ts");
 const TINY: Stage = { ...mocha("libraries/tiny-index.ts"), kind: "source" };
 
-const ALL = [VAULT, BRAKE, REGRESSIONS, NEVER_PAUSED, FLASH, LENS, ...late(MODEL)];
+const ALL = [VAULT, BRAKE, REGRESSIONS, NEVER_PAUSED, RAMPS, CASCADE, ...late(FLASH, LENS, WIND_DOWN, MODEL)];
 
 /** The files that are mutated, and what may kill their mutants. */
 export const STAGES: Record<string, Stage[]> = {
@@ -62,13 +67,12 @@ export const STAGES: Record<string, Stage[]> = {
     CORE,
     VAULT,
     REGRESSIONS,
-    LENS,
-    ...late(INVARIANTS, MODEL, TINY),
+    ...late(INVARIANTS, LENS, MODEL, TINY),
   ],
   "contracts/libraries/Liquidation.sol": [WALK, ...ALL, ...late(INVARIANTS)],
   "contracts/Vault.sol": [...ALL, ...late(ACCESS)],
   "contracts/Liquidator.sol": [VAULT, BRAKE, FLASH, LENS, ACCESS],
-  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER, VAULT],
-  "contracts/libraries/Market.sol": [MARKET, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
+  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ADAPTER, VAULT],
+  "contracts/libraries/Market.sol": [MARKET, RAMP, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
   "contracts/libraries/Lending.sol": ALL,
 };

@@ -2,6 +2,7 @@
 export * from "./core/grid.ts";
 export * from "./core/math.ts";
 export * from "./core/position.ts";
+export * from "./core/ramp.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";

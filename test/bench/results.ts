@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 
 import { explain, kindTable, slotTable } from "../../bench/explain.ts";
-import { gasOf, gasPerTick, isReached, type Result, targetsOf } from "../../bench/results.ts";
+import { gasOf, gasPerTick, isReached, type Result, targetsOf, worsened } from "../../bench/results.ts";
 import { format, peerTable, sourceTable, targetTable } from "../../bench/tables.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -150,6 +150,27 @@ describe("bench: explaining a transaction", function () {
     expect(slotTable(explanation).slice(1)).to.deep.equal([
       ["caller", "5", "1", "", "2,100"],
       ["callee", "7", "", "1", "22,100"],
+    ]);
+  });
+});
+
+describe("bench: what has become dearer", function () {
+  const committed = [ours("repay", 100), ours("close", 50), morpho("repay", 10)];
+
+  it("names what costs more than the committed figure, with both", function () {
+    expect(worsened([ours("repay", 101), ours("close", 50), morpho("repay", 99)], committed)).to.deep.equal([
+      { key: { protocol: "breakwater", operation: "repay", priceSource: "slot" }, gas: 101, before: 100 },
+    ]);
+  });
+
+  it("lets pass what became cheaper, and not what was never committed", function () {
+    expect(worsened([ours("repay", 99)], committed)).to.deep.equal([]);
+    expect(worsened([ours("withdraw", 1)], committed)).to.deep.equal([
+      {
+        key: { protocol: "breakwater", operation: "withdraw", priceSource: "slot" },
+        gas: 1,
+        before: undefined,
+      },
     ]);
   });
 });

@@ -1,19 +1,23 @@
+import { globSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+
 import { expect } from "chai";
 import { network } from "hardhat";
-import { getAddress } from "ethers";
+import { AbiCoder, type Addressable, concat, getAddress, type Interface } from "ethers";
 
 import { deployLocal } from "../../deploy/local.ts";
-import { selectorsOf } from "../../deploy/modules/Access.ts";
-import { type Restricted, type Role, ROLES } from "../../deploy/roles.ts";
+import { instancesOf, readRoles } from "../../deploy/read-roles.ts";
+import { functionsOf, KINDS, ROLES } from "../../deploy/roles.ts";
 import { ProxyAdmin__factory } from "../../sdk/src/types/index.ts";
 import { execute } from "../support/safe.ts";
 
 const ADMIN_SLOT = "0xb53127684a568b3173ae13b9f8a6016e243e63b6e8ee1178d6a717850b5d6103";
 const IMPLEMENTATION_SLOT = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
 /** Where a Safe's list of modules begins. */
-const SENTINEL = "0x0000000000000000000000000000000000000001";
+const FIRST_MODULE = "0x0000000000000000000000000000000000000001";
 const GOVERNOR_DELAY = 48n * 3600n;
 const RESUMER_DELAY = 30n * 60n;
+const ELECTOR_DELAY = 96n * 3600n;
 
 const RISK = {
   maxLtv: 8300,
@@ -32,44 +36,35 @@ async function deployed() {
 }
 const load = () => networkHelpers.loadFixture(deployed);
 
-type Deployed = Awaited<ReturnType<typeof load>>;
-
-/** Every contract with restricted functions, by its kind. */
-function targets({ addresses }: Deployed): [Restricted, string][] {
-  const fixed = ["AccessManager", "Liquidator", "EmergencyBrake", "InsuranceFund"] as const;
-  return [
-    ...fixed.map((name): [Restricted, string] => [name, addresses.contracts[name]!]),
-    ...addresses.markets.map(({ vault }): [Restricted, string] => ["Vault", vault]),
-    ...Object.values(addresses.proxyAdmins).map((admin): [Restricted, string] => ["ProxyAdmin", admin]),
-  ];
-}
-
 describe("who may do what after the deployment", () => {
-  it("leaves each role with its Safe, and nothing with the deployer", async () => {
-    const { contracts, addresses, signers } = await load();
-    const { manager } = contracts;
+  it("is what the table of roles says, and nothing is the deployer's", async () => {
+    const { addresses, ethers, signers } = await load();
+    const { roles, functions, differences } = await readRoles(ethers.provider, addresses);
+    expect(differences).to.deep.equal([]);
     const { pauser, governor } = addresses.safes;
-    const expected: Record<Role, [string, bigint]> = {
-      ADMIN: [governor, GOVERNOR_DELAY],
-      GOVERNOR: [governor, GOVERNOR_DELAY],
-      RESUMER: [governor, RESUMER_DELAY],
-      PAUSER: [pauser, 0n],
-    };
-    // Whoever was ever granted a role: nobody else has one.
-    const grants = await manager.queryFilter(manager.filters.RoleGranted());
-    const accounts = new Set([...grants.map(({ args }) => args.account), signers.deployer.address]);
-    expect(accounts).to.deep.equal(new Set([signers.deployer.address, pauser, governor]));
-    for (const role of Object.keys(ROLES) as Role[]) {
-      const [holder, delay] = expected[role];
-      for (const account of accounts) {
-        const [isMember, executionDelay] = await manager.hasRole(ROLES[role], account);
-        expect(isMember, `${role} ${account}`).to.equal(account === holder);
-        if (isMember) expect(executionDelay).to.equal(delay);
-      }
-    }
-    for (const role of ["RESUMER", "GOVERNOR"] as const) {
-      expect(await manager.getRoleGuardian(ROLES[role])).to.equal(ROLES.PAUSER);
-    }
+    const holders = roles.map(({ role, members }) => [
+      role,
+      ...members.map(({ account, executionDelay }) => [account, executionDelay]),
+    ]);
+    expect(holders).to.deep.equal([
+      ["ADMIN", [addresses.contracts["AccessAdmin"], 0n]],
+      ["PAUSER", [pauser, 0n]],
+      ["RESUMER", [governor, RESUMER_DELAY]],
+      ["GOVERNOR", [governor, GOVERNOR_DELAY]],
+      ["SENTINEL", [signers.sentinel.address, 0n]],
+      ["ELECTOR", [governor, ELECTOR_DELAY]],
+    ]);
+    expect(functions.length).to.be.greaterThan(30);
+  });
+
+  it("has every restricted function of the contracts in the table", () => {
+    const actual = globSync("contracts/*.sol").flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/function (\w+)\([^{;]*\brestricted\b/g)].map(
+        ([, name]) => `${basename(file, ".sol")}.${name}`,
+      ),
+    );
+    const listed = KINDS.flatMap((kind) => functionsOf(kind).map(({ name }) => `${kind}.${name}`));
+    expect(listed.toSorted()).to.deep.equal(actual.toSorted());
   });
 
   it("has two Safes of 2-of-3 and 3-of-5 that have never acted and have no module", async () => {
@@ -81,26 +76,17 @@ describe("who may do what after the deployment", () => {
       expect([...(await safe.getOwners())]).to.have.members(owners.map(({ address }) => address));
       expect(await safe.getThreshold()).to.equal(threshold);
       expect(await safe.nonce()).to.equal(0n);
-      expect([...(await safe.getModulesPaginated(SENTINEL, 1)).array]).to.deep.equal([]);
+      expect([...(await safe.getModulesPaginated(FIRST_MODULE, 1)).array]).to.deep.equal([]);
     }
   });
 
-  it("gives every restricted function to the role of the table", async () => {
-    const local = await load();
-    for (const [kind, target] of targets(local)) {
-      for (const [role, selectors] of selectorsOf(kind)) {
-        for (const selector of selectors) {
-          expect(await local.contracts.manager.getTargetFunctionRole(target, selector)).to.equal(ROLES[role]);
-        }
-      }
-    }
-  });
-
-  it("has every contract under the manager, and every proxy under an admin that the manager owns", async () => {
+  it("has every contract under the manager, and every proxy listed by the Upgrader, which owns its admin", async () => {
     const { addresses, contracts, ethers, markets } = await load();
     const manager = addresses.contracts["AccessManager"]!;
-    const { liquidator, brake, insurance } = contracts;
-    const managed = { Liquidator: liquidator, EmergencyBrake: brake, InsuranceFund: insurance };
+    const { brake, insurance, upgrader } = contracts;
+    expect(await upgrader.authority()).to.equal(manager);
+    expect(await upgrader.BRAKE()).to.equal(addresses.contracts["EmergencyBrake"]);
+    const managed = { EmergencyBrake: brake, InsuranceFund: insurance };
     const proxies = {
       ...managed,
       ...Object.fromEntries(Object.entries(markets).map(([id, { vault }]) => [id, vault])),
@@ -110,32 +96,34 @@ describe("who may do what after the deployment", () => {
       const slot = await ethers.provider.getStorage(await proxy.getAddress(), ADMIN_SLOT);
       const admin = getAddress(`0x${slot.slice(26)}`);
       expect(admin, name).to.equal(addresses.proxyAdmins[name]);
-      expect(await ProxyAdmin__factory.connect(admin, ethers.provider).owner(), name).to.equal(manager);
+      expect(admin, name).to.equal(await upgrader.adminOf(proxy));
+      const owner = await ProxyAdmin__factory.connect(admin, ethers.provider).owner();
+      expect(owner, name).to.equal(await upgrader.getAddress());
+      // What the deployment told the Upgrader is what the proxy runs.
+      const running = await ethers.provider.getStorage(await proxy.getAddress(), IMPLEMENTATION_SLOT);
+      const { implementation, restore } = await upgrader.stateOf(proxy);
+      expect(implementation, name).to.equal(getAddress(`0x${running.slice(26)}`));
+      expect(restore, name).to.equal(3n); // nothing to restore
     }
+    expect(await upgrader.proxies()).to.have.lengthOf(Object.keys(proxies).length);
   });
 
   it("refuses every restricted function to a stranger and to the former deployer", async () => {
-    const { addresses, contracts, ethers, markets, signers } = await load();
-    const { liquidator, brake, insurance, manager } = contracts;
+    const { addresses, contracts, markets, signers } = await load();
+    const { manager, upgrader } = contracts;
     const { vault } = markets["weth-usdc"]!;
-    const reason = ethers.encodeBytes32String("test");
     for (const signer of [signers.others[0]!, signers.deployer]) {
-      const managed = [
-        [vault, () => vault.connect(signer).setRisk(RISK)],
-        [vault, () => vault.connect(signer).setCaps(CAPS)],
-        [vault, () => vault.connect(signer).setReserveFactor(5)],
-        [vault, () => vault.connect(signer).setOracle(signer)],
-        [liquidator, () => liquidator.connect(signer).list(vault)],
-        [brake, () => brake.connect(signer).list(vault)],
-        [brake, () => brake.connect(signer).pause(vault, 3, 60, reason)],
-        [brake, () => brake.connect(signer).pauseAll(3, 60, reason)],
-        [brake, () => brake.connect(signer).resume(vault)],
-        [insurance, () => insurance.connect(signer).withdraw(vault, signer, 1)],
-      ] as const;
-      for (const [contract, call] of managed) {
-        await expect(call())
-          .to.be.revertedWithCustomError(contract, "AccessManagedUnauthorized")
-          .withArgs(signer);
+      for (const { kind, contract, target } of instancesOf(addresses)) {
+        const coder = AbiCoder.defaultAbiCoder();
+        for (const { name, fragment } of functionsOf(kind)) {
+          const data = concat([
+            fragment.selector,
+            coder.encode(fragment.inputs, coder.getDefaultValue(fragment.inputs)),
+          ]);
+          await expect(signer.sendTransaction({ to: target, data }), `${contract}.${name}`)
+            .to.be.revertedWithCustomError(vault, "AccessManagedUnauthorized")
+            .withArgs(signer);
+        }
       }
       const admin = ProxyAdmin__factory.connect(addresses.proxyAdmins["weth-usdc"]!, signer);
       for (const call of [
@@ -159,16 +147,17 @@ describe("who may do what after the deployment", () => {
         await expect(call()).to.be.revertedWithCustomError(manager, "AccessManagerUnauthorizedAccount");
       }
       // Nor by way of the manager.
-      const upgrade = admin.interface.encodeFunctionData("upgradeAndCall", [
+      const upgrade = upgrader.interface.encodeFunctionData("upgrade", [
         await vault.getAddress(),
         signer.address,
         "0x",
+        false,
       ]);
-      await expect(asSigner.execute(admin, upgrade)).to.be.revertedWithCustomError(
+      await expect(asSigner.execute(upgrader, upgrade)).to.be.revertedWithCustomError(
         manager,
         "AccessManagerUnauthorizedCall",
       );
-      await expect(asSigner.schedule(admin, upgrade, 0)).to.be.revertedWithCustomError(
+      await expect(asSigner.schedule(upgrader, upgrade, 0)).to.be.revertedWithCustomError(
         manager,
         "AccessManagerUnauthorizedCall",
       );
@@ -177,8 +166,8 @@ describe("who may do what after the deployment", () => {
 
   it("can initialise nothing again, neither a proxy nor what is behind it", async () => {
     const { contracts, ethers, markets, signers } = await load();
-    const { liquidator, brake, insurance } = contracts;
-    for (const proxy of [liquidator, brake, insurance]) {
+    const { brake, insurance } = contracts;
+    for (const proxy of [brake, insurance]) {
       const slot = await ethers.provider.getStorage(await proxy.getAddress(), IMPLEMENTATION_SLOT);
       const implementation = proxy.attach(`0x${slot.slice(26)}`) as typeof proxy;
       for (const contract of [proxy, implementation]) {
@@ -197,34 +186,159 @@ describe("who may do what after the deployment", () => {
   });
 });
 
-describe("the governor's delay", () => {
-  it("lets the pauser cancel a grantRole that the governor has scheduled", async () => {
-    const { contracts, safes, signers } = await load();
-    const { manager } = contracts;
-    const thief = signers.others[0]!;
-    const grant = manager.interface.encodeFunctionData("grantRole", [ROLES.PAUSER, thief.address, 0]);
-    const schedule = manager.interface.encodeFunctionData("schedule", [await manager.getAddress(), grant, 0]);
-    await execute(safes.governor, signers.governors.slice(0, 3), manager, schedule);
-    const id = await manager.hashOperation(safes.governor, manager, grant);
-    expect(await manager.getSchedule(id)).to.be.greaterThan(0n);
-
-    await expect(manager.connect(thief).cancel(safes.governor, manager, grant)).to.be.revertedWithCustomError(
+describe("the governor's and the elector's delays", () => {
+  /** The two Safes as they schedule, cancel and execute calls of AccessAdmin. */
+  async function asSafes() {
+    const local = await load();
+    const { manager, accessAdmin } = local.contracts;
+    const { safes, signers } = local;
+    const governor = async (to: Addressable, data: string) =>
+      execute(safes.governor, signers.governors.slice(0, 3), to, data);
+    const pauser = async (to: Addressable, data: string) =>
+      execute(safes.pauser, signers.pausers.slice(1), to, data);
+    const admin = accessAdmin.interface as Interface;
+    const target = await accessAdmin.getAddress();
+    return {
+      ...local,
       manager,
-      "AccessManagerUnauthorizedCancel",
-    );
-    const cancel = manager.interface.encodeFunctionData("cancel", [
-      await safes.governor.getAddress(),
-      await manager.getAddress(),
-      grant,
-    ]);
-    await execute(safes.pauser, signers.pausers.slice(1), manager, cancel);
-    expect(await manager.getSchedule(id)).to.equal(0n);
+      accessAdmin,
+      thief: signers.others[0]!,
+      governor,
+      encode: (name: string, ...args: unknown[]) => admin.encodeFunctionData(name, args),
+      schedule: async (call: string) =>
+        governor(manager, manager.interface.encodeFunctionData("schedule", [target, call, 0])),
+      cancel: async (call: string) =>
+        pauser(
+          manager,
+          manager.interface.encodeFunctionData("cancel", [await safes.governor.getAddress(), target, call]),
+        ),
+      run: async (call: string) => governor(accessAdmin, call),
+      scheduledAt: async (call: string) =>
+        manager.getSchedule(await manager.hashOperation(safes.governor, accessAdmin, call)),
+      holds: async (role: bigint, account: Addressable) => (await manager.hasRole(role, account))[0],
+    };
+  }
 
-    await networkHelpers.time.increase(GOVERNOR_DELAY);
+  it("lets the pauser cancel a grantRole that the governor has scheduled", async () => {
+    const { manager, accessAdmin, safes, thief, encode, schedule, cancel, run, scheduledAt, holds } =
+      await asSafes();
+    const grant = encode("grantRole", ROLES.GOVERNOR, thief.address, 0);
+    await schedule(grant);
+    expect(await scheduledAt(grant)).to.be.greaterThan(0n);
     await expect(
-      execute(safes.governor, signers.governors.slice(0, 3), manager, grant),
-    ).to.be.revertedWithCustomError(manager, "AccessManagerNotScheduled");
-    expect((await manager.hasRole(ROLES.PAUSER, thief))[0]).to.equal(false);
+      manager.connect(thief).cancel(safes.governor, accessAdmin, grant),
+    ).to.be.revertedWithCustomError(manager, "AccessManagerUnauthorizedCancel");
+    await cancel(grant);
+    expect(await scheduledAt(grant)).to.equal(0n);
+    await networkHelpers.time.increase(GOVERNOR_DELAY);
+    await expect(run(grant)).to.be.revertedWithCustomError(manager, "AccessManagerNotScheduled");
+    expect(await holds(ROLES.GOVERNOR, thief)).to.equal(false);
+  });
+
+  it("lets nobody cancel the removal of the pauser, after which it can do nothing", async () => {
+    const { contracts, manager, safes, thief, encode, schedule, cancel, run, holds } = await asSafes();
+    const { brake } = contracts;
+    const dismiss = encode("dismiss", ROLES.PAUSER, await safes.pauser.getAddress());
+    const elect = encode("elect", ROLES.PAUSER, thief.address, 0);
+    await schedule(dismiss);
+    await schedule(elect);
+    for (const call of [dismiss, elect]) {
+      await expect(cancel(call)).to.be.revertedWithCustomError(manager, "AccessManagerUnauthorizedCancel");
+    }
+    await networkHelpers.time.increase(GOVERNOR_DELAY);
+    await expect(run(dismiss)).to.be.revertedWithCustomError(manager, "AccessManagerNotReady");
+    expect(await holds(ROLES.PAUSER, safes.pauser)).to.equal(true);
+    await networkHelpers.time.increase(ELECTOR_DELAY - GOVERNOR_DELAY);
+    await run(dismiss);
+    await run(elect);
+    expect(await holds(ROLES.PAUSER, safes.pauser)).to.equal(false);
+    expect(await holds(ROLES.PAUSER, thief)).to.equal(true);
+    await expect(brake.connect(thief).pauseAll(3n, 60n, new Uint8Array(32))).to.emit(brake, "Pause");
+    await expect(cancel(encode("grantRole", 3n, thief.address, 0))).to.be.revertedWithCustomError(
+      manager,
+      "AccessManagerNotScheduled",
+    );
+  });
+
+  it("has no ordinary way to the elected roles, to ADMIN, or to who may call AccessAdmin", async () => {
+    const { accessAdmin, thief, encode, schedule, run } = await asSafes();
+    const admin = await accessAdmin.getAddress();
+    const refused: [string, string][] = [ROLES.ADMIN, ROLES.PAUSER, ROLES.SENTINEL, ROLES.ELECTOR].flatMap(
+      (role): [string, string][] => [
+        [encode("grantRole", role, thief.address, 0), "ReservedRole"],
+        [encode("revokeRole", role, thief.address), "ReservedRole"],
+        [encode("setRoleGuardian", role, ROLES.PAUSER), "ReservedRole"],
+        [encode("setGrantDelay", role, 0), "ReservedRole"],
+      ],
+    );
+    const elect = accessAdmin.interface.getFunction("elect").selector;
+    refused.push(
+      [encode("setTargetFunctionRole", admin, [elect], ROLES.GOVERNOR), "FixedTarget"],
+      [encode("setTargetClosed", admin, true), "FixedTarget"],
+      [encode("updateAuthority", admin, thief.address), "FixedTarget"],
+      [encode("elect", ROLES.ADMIN, thief.address, 0), "NotElected"],
+      [encode("elect", ROLES.GOVERNOR, thief.address, 0), "NotElected"],
+      [encode("dismiss", ROLES.GOVERNOR, thief.address), "NotElected"],
+    );
+    for (const [call] of refused) await schedule(call);
+    await networkHelpers.time.increase(ELECTOR_DELAY);
+    for (const [call, error] of refused) {
+      await expect(run(call), call).to.be.revertedWithCustomError(accessAdmin, error);
+    }
+  });
+
+  it("keeps the governor from the manager's own functions, and everybody from acting at once", async () => {
+    const { manager, accessAdmin, thief, governor, encode } = await asSafes();
+    const grant = manager.interface.encodeFunctionData("grantRole", [ROLES.GOVERNOR, thief.address, 0]);
+    await expect(governor(manager, grant)).to.be.revertedWithCustomError(
+      manager,
+      "AccessManagerUnauthorizedAccount",
+    );
+    const schedule = manager.interface.encodeFunctionData("schedule", [await manager.getAddress(), grant, 0]);
+    await expect(governor(manager, schedule)).to.be.revertedWithCustomError(
+      manager,
+      "AccessManagerUnauthorizedCall",
+    );
+    for (const { name, fragment } of functionsOf("AccessAdmin")) {
+      const call = encode(name, ...AbiCoder.defaultAbiCoder().getDefaultValue(fragment.inputs));
+      await expect(governor(accessAdmin, call), name).to.be.revertedWithCustomError(
+        manager,
+        "AccessManagerNotScheduled",
+      );
+    }
+    // A delay that is asked for may be longer than the role's, not shorter.
+    const tooSoon = manager.interface.encodeFunctionData("schedule", [
+      await accessAdmin.getAddress(),
+      encode("labelRole", 9n, "x"),
+      (await networkHelpers.time.latest()) + Number(GOVERNOR_DELAY) - 60,
+    ]);
+    await expect(governor(manager, tooSoon)).to.be.revertedWithCustomError(
+      manager,
+      "AccessManagerUnauthorizedCall",
+    );
+  });
+
+  it("lets ordinary changes through after the delay", async () => {
+    const { manager, accessAdmin, markets, thief, encode, schedule, run, holds } = await asSafes();
+    const { vault } = markets["weth-usdc"]!;
+    const calls = [
+      encode("labelRole", 9n, "HELPER"),
+      encode("grantRole", 9n, thief.address, 60),
+      encode("setRoleGuardian", 9n, ROLES.PAUSER),
+      encode("setGrantDelay", 9n, 60),
+      encode("setTargetFunctionRole", await vault.getAddress(), ["0x12345678"], 9n),
+      encode("setTargetClosed", await vault.getAddress(), true),
+      encode("revokeRole", ROLES.RESUMER, thief.address),
+      encode("updateAuthority", await vault.getAddress(), await accessAdmin.getAddress()),
+    ];
+    for (const call of calls) await schedule(call);
+    await networkHelpers.time.increase(GOVERNOR_DELAY);
+    for (const call of calls) await run(call);
+    expect(await holds(9n, thief)).to.equal(true);
+    expect(await manager.getRoleGuardian(9n)).to.equal(ROLES.PAUSER);
+    expect(await manager.getTargetFunctionRole(vault, "0x12345678")).to.equal(9n);
+    expect(await manager.isTargetClosed(vault)).to.equal(true);
+    expect(await vault.authority()).to.equal(await accessAdmin.getAddress());
   });
 
   it("holds back a change of parameters, then lets it through", async () => {
@@ -245,75 +359,5 @@ describe("the governor's delay", () => {
     );
     await networkHelpers.time.increase(GOVERNOR_DELAY);
     await expect(execute(safes.governor, governors, vault, set)).to.emit(vault, "SetCaps");
-  });
-
-  it("takes an upgrade of a vault through the governor Safe alone, and keeps its state", async () => {
-    const { addresses, contracts, ethers, markets, safes, signers } = await load();
-    const { manager, liquidator, brake, insurance } = contracts;
-    const { vault, collateral, debt } = markets["weth-usdc"]!;
-    const governors = signers.governors.slice(0, 3);
-    const lender = signers.others[0]!;
-    await debt.mint(lender, 10n ** 9n);
-    await debt.connect(lender).approve(vault, 10n ** 9n);
-    await vault.connect(lender).deposit(10n ** 9n, lender);
-
-    const liquidation = await ethers.deployContract("Liquidation");
-    const libraries = {
-      Liquidation: liquidation,
-      Lending: await ethers.deployContract("Lending", [], { libraries: { Liquidation: liquidation } }),
-      Parameters: await ethers.deployContract("Parameters"),
-      Positions: await ethers.deployContract("Positions"),
-    };
-    const listing = {
-      name: "Renamed by an upgrade",
-      symbol: "bwNEW",
-      collateral,
-      debt,
-      spacing: 25,
-      collateralUnitDecimals: 18,
-      liquidator,
-      brake,
-      insurance,
-    };
-    const implementation = await ethers.deployContract("Vault", [listing], { libraries });
-    const admin = ProxyAdmin__factory.connect(addresses.proxyAdmins["weth-usdc"]!, ethers.provider);
-    const upgrade = admin.interface.encodeFunctionData("upgradeAndCall", [
-      await vault.getAddress(),
-      await implementation.getAddress(),
-      "0x",
-    ]);
-    const operation = [await admin.getAddress(), upgrade] as const;
-    const schedule = manager.interface.encodeFunctionData("schedule", [...operation, 0]);
-    const run = manager.interface.encodeFunctionData("execute", [...operation]);
-
-    await expect(
-      execute(safes.pauser, signers.pausers.slice(0, 2), manager, schedule),
-    ).to.be.revertedWithCustomError(manager, "AccessManagerUnauthorizedCall");
-    await expect(execute(safes.governor, governors, manager, run)).to.be.revertedWithCustomError(
-      manager,
-      "AccessManagerNotScheduled",
-    );
-    await execute(safes.governor, governors, manager, schedule);
-    await expect(execute(safes.governor, governors, manager, run)).to.be.revertedWithCustomError(
-      manager,
-      "AccessManagerNotReady",
-    );
-    // The pauser can stop it meanwhile; the governor has to begin again.
-    const cancel = manager.interface.encodeFunctionData("cancel", [
-      await safes.governor.getAddress(),
-      ...operation,
-    ]);
-    await execute(safes.pauser, signers.pausers.slice(0, 2), manager, cancel);
-    await execute(safes.governor, governors, manager, schedule);
-    await networkHelpers.time.increase(GOVERNOR_DELAY);
-    await expect(manager.connect(lender).execute(...operation)).to.be.revertedWithCustomError(
-      manager,
-      "AccessManagerUnauthorizedCall",
-    );
-    expect(await vault.name()).to.equal("Breakwater USDC for WETH");
-    await execute(safes.governor, governors, manager, run);
-    expect(await vault.name()).to.equal("Renamed by an upgrade");
-    expect(await vault.balanceOf(lender)).to.equal(10n ** 9n);
-    expect(await vault.authority()).to.equal(await manager.getAddress());
   });
 });

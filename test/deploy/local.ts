@@ -21,7 +21,7 @@ describe("deployLocal", () => {
       expect(state).to.equal(STATE.Fresh);
       expect(nano(low)).to.be.closeTo(price, price / 5_000n);
       expect(nano(high)).to.be.closeTo(price, price / 5_000n);
-      expect(await local.contracts.liquidator.isMarket(local.markets[id]!.vault)).to.equal(true);
+      expect(await local.markets[id]!.vault.LIQUIDATOR()).to.equal(local.addresses.contracts["Liquidator"]);
     }
     expect([...(await local.contracts.brake.markets())]).to.have.members(
       local.addresses.markets.map(({ vault }) => vault),

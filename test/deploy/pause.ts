@@ -109,11 +109,11 @@ describe("the multisig-gated pause, with real Safes", () => {
     });
     const signedOnce = await first.signTransaction(proposed);
     await expect(send(signedOnce.encodedSignatures())).to.be.revertedWith("GS020");
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.None);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.None);
 
     const signedTwice = await second.signTransaction(signedOnce);
     await expect(send(signedTwice.encodedSignatures())).to.emit(brake, "Pause");
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.LiquidationsPaused);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.LiquidationsPaused);
     await expect(liquidate()).to.be.revertedWithCustomError(vault, "LiquidationsPaused");
   });
 
@@ -128,7 +128,7 @@ describe("the multisig-gated pause, with real Safes", () => {
     await expect(
       execute(safes.governor, signers.governors.slice(0, 3), brake, pause),
     ).to.be.revertedWithCustomError(brake, "AccessManagedUnauthorized");
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.None);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.None);
   });
 
   it("blocks liquidations and new risk, and neither repayments nor closing", async () => {
@@ -151,16 +151,16 @@ describe("the multisig-gated pause, with real Safes", () => {
   it("lapses by its timestamp into grace, and then is over, with no transaction", async () => {
     const { brake, liquidate, pause, safes, setPrice, signers, vault } = await load();
     await execute(safes.pauser, signers.pausers.slice(0, 2), brake, pause);
-    const { pausedUntil, graceUntil } = await brake.pausesOf(vault);
+    const { pausedUntil, graceUntil } = await brake.stateOf(vault);
     expect(graceUntil - pausedUntil).to.equal(HOUR);
 
     await networkHelpers.time.increaseTo(pausedUntil);
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.Grace);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.Grace);
     await expect(liquidate())
       .to.be.revertedWithCustomError(vault, "LiquidationsPaused")
       .withArgs(LEVEL.Grace, graceUntil);
     await networkHelpers.time.increaseTo(graceUntil);
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.None);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.None);
     await setPrice("ETH/USD", "1840");
     await expect(liquidate()).to.emit(vault, "Liquidate");
   });
@@ -170,7 +170,11 @@ describe("the multisig-gated pause, with real Safes", () => {
     const { manager } = contracts;
     const [pausers, governors] = [signers.pausers.slice(0, 2), signers.governors.slice(2)];
     await execute(safes.pauser, pausers, brake, pause);
-    const resume = brake.interface.encodeFunctionData("resume", [await vault.getAddress()]);
+    const resume = brake.interface.encodeFunctionData("resume", [
+      await vault.getAddress(),
+      LEVEL.LiquidationsPaused,
+      1n,
+    ]);
     await expect(execute(safes.pauser, pausers, brake, resume)).to.be.revertedWithCustomError(
       brake,
       "AccessManagedUnauthorized",
@@ -188,7 +192,7 @@ describe("the multisig-gated pause, with real Safes", () => {
     );
     await networkHelpers.time.increase(RESUMER_DELAY);
     await expect(execute(safes.governor, governors, brake, resume)).to.emit(brake, "Resume");
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.Grace);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.Grace);
   });
 
   it("can have a resumption that the governor scheduled cancelled by the pauser", async () => {
@@ -196,7 +200,11 @@ describe("the multisig-gated pause, with real Safes", () => {
     const { manager } = contracts;
     const governors = signers.governors.slice(0, 3);
     await execute(safes.pauser, signers.pausers.slice(0, 2), brake, pause);
-    const resume = brake.interface.encodeFunctionData("resume", [await vault.getAddress()]);
+    const resume = brake.interface.encodeFunctionData("resume", [
+      await vault.getAddress(),
+      LEVEL.LiquidationsPaused,
+      1n,
+    ]);
     const schedule = manager.interface.encodeFunctionData("schedule", [await brake.getAddress(), resume, 0]);
     await execute(safes.governor, governors, manager, schedule);
     const cancel = manager.interface.encodeFunctionData("cancel", [
@@ -210,6 +218,6 @@ describe("the multisig-gated pause, with real Safes", () => {
       manager,
       "AccessManagerNotScheduled",
     );
-    expect(await brake.levelOf(vault)).to.equal(LEVEL.LiquidationsPaused);
+    expect((await brake.stateOf(vault)).level).to.equal(LEVEL.LiquidationsPaused);
   });
 });

@@ -46,7 +46,7 @@ export class Chain {
       network: "default",
       override: {
         allowBlocksWithSameTimestamp: true,
-        allowUnlimitedContractSize: unlimitedSize,
+        allowUnlimitedContractSize: unlimitedSize || process.env.ALLOW_UNLIMITED_CONTRACT_SIZE === "1",
         throwOnCallFailures: false,
       },
     });

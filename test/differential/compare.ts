@@ -34,6 +34,10 @@ export function compareState(model: Model, venue: Venue, book: BookState, views:
   admit("shares", model.totalShares, views.totalSupply);
   admit("total assets", model.totalAssets(views.price), views.totalAssets);
   expectEqual("level of the brake", levelOf(book, model.now), model.level);
+  const { liquidationThreshold, target } = model.thresholds();
+  const thresholds = thresholdsOf(book, model.now);
+  expectEqual("liquidation threshold", thresholds.liquidationThreshold, liquidationThreshold);
+  expectEqual("target", thresholds.target, target);
   for (const [name, position] of book.positions) {
     const account = model.account(name);
     expectEqual(`tick of ${name}`, position.tick, account.tick);
@@ -43,7 +47,7 @@ export function compareState(model: Model, venue: Venue, book: BookState, views:
   for (const { tick, debt } of book.live.values()) admit(`debt of tick ${tick}`, model.tickDebt(tick), debt);
 
   const open = views.maxDeposit !== 0n;
-  const waits = model.lendersWait(views.price);
+  const waits = model.windingDown ? "WindingDown" : model.lendersWait(views.price);
   if (open === (waits !== undefined)) {
     throw new Mismatch(
       `Lenders ${open ? "need not wait" : "wait"}, in the model ${waits ?? "they need not"}`,
@@ -56,6 +60,21 @@ function levelOf(book: BookState, now: bigint): Level {
   if (now < book.liquidationsPausedUntil) return "LiquidationsPaused";
   if (now < book.graceUntil) return "Grace";
   return now < book.noNewRiskUntil ? "NoNewRisk" : "None";
+}
+
+/** What the stored ramp says. */
+function thresholdsOf({ ramp, graceUntil }: BookState, now: bigint) {
+  const { from, to, start, duration, halted } = ramp;
+  if (duration === 0n) return from;
+  const clock = now > graceUntil ? now : graceUntil;
+  const ran = halted ? start : clock - start;
+  const left = ran > duration ? 0n : duration - ran;
+  const sum = (a: bigint, b: bigint) => a * left + b * (duration - left);
+  return {
+    liquidationThreshold:
+      (sum(from.liquidationThreshold, to.liquidationThreshold) + duration - 1n) / duration,
+    target: sum(from.target, to.target) / duration,
+  };
 }
 
 /** Invariants of the book by itself. */

@@ -15,6 +15,7 @@ export const RARE = [
   "tick sold",
   "tick seized",
   "seizure by a lender",
+  "seizure in a grace period",
   "dust joins an old pot",
   "pot sold whole",
   "pot sold in part",
@@ -28,6 +29,11 @@ export const RARE = [
   "three links deep",
   "rebase",
   "everybody left",
+  "ramp halted",
+  "ramp goes on",
+  "wind-down",
+  "settled whole",
+  "settled in part",
 ] as const;
 
 export class Coverage {

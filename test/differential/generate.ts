@@ -3,7 +3,9 @@
  * interesting: at populated ticks, at the edge of what is allowed, at what has just become liquidatable.
  */
 import type { Model, Price } from "../model/model.ts";
+import { min } from "../model/market.ts";
 import { Real } from "../model/real.ts";
+import { DEFAULT_RISK } from "../support/market.ts";
 import { Random } from "./random.ts";
 import { type Operation, LENDERS, OWNERS, SUBS } from "./sequence.ts";
 import type { Shape } from "./shapes.ts";
@@ -32,9 +34,14 @@ const CALM = {
   seize: 3,
   pause: 2,
   accrue: 2,
+  record: 3,
   reserves: 2,
   insure: 2,
   donate: 1,
+  ramp: 1,
+  poke: 1,
+  settle: 1,
+  windDown: 0,
 };
 const MOVES = { wobble: 50, fall: 30, crash: 8, rise: 12 };
 
@@ -56,6 +63,21 @@ const CLIMATES = {
     moves: MOVES,
     floor: 5n,
   },
+  // Thresholds fall, and often the whole market ends.
+  ramps: {
+    weights: {
+      ...CALM,
+      ramp: 8,
+      poke: 12,
+      settle: 16,
+      windDown: 4,
+      breakOracle: 10,
+      pause: 5,
+      liquidate: 24,
+    },
+    moves: MOVES,
+    floor: 5n,
+  },
 } as const;
 
 export class Generator {
@@ -64,13 +86,17 @@ export class Generator {
   /** Where the price is, or is about to be. */
   collateralUsd: bigint;
   private broken = false;
+  /** Percent of the waits. */
+  private readonly longWaits: number;
 
   constructor(
     private readonly shape: Shape,
     seed: bigint,
   ) {
     this.random = new Random(seed);
-    this.climate = CLIMATES[this.random.pick(["calm", "crash", "crash", "slide", "outage"] as const)];
+    this.climate =
+      CLIMATES[this.random.pick(["calm", "crash", "crash", "slide", "outage", "ramps"] as const)];
+    this.longWaits = this.climate === CLIMATES.ramps ? 16 : 4;
     this.collateralUsd = shape.market.collateralPrice!;
   }
 
@@ -84,7 +110,7 @@ export class Generator {
     const { random } = this;
     const operations: Operation[] = [];
     if (!random.chance(40)) {
-      const seconds = random.magnitude(12n, random.chance(4) ? 40n * 24n * HOUR : 3n * HOUR);
+      const seconds = random.magnitude(12n, random.chance(this.longWaits) ? 40n * 24n * HOUR : 3n * HOUR);
       operations.push({ do: "wait", seconds });
     }
     // What has become liquidatable is often liquidated at once.
@@ -115,7 +141,7 @@ export class Generator {
         random.between(random.chance(25) ? 1_000n : 7_000n, random.chance(95) ? 8_190n : 9_000n)) /
       10_000n;
     // Often as close to the limit as can be.
-    if (random.chance(30)) {
+    if (random.chance(30) && !model.windingDown) {
       debt = (this.debtFor(collateral, price) * (model.parameters.risk.maxLtv - 5n)) / 10_000n;
     }
     // Often exactly below a tick that others are at.
@@ -235,6 +261,10 @@ export class Generator {
     if (kind === "redeem") return [{ do: "redeem", lender, amount: part(shares) }];
     // Roughly what the shares are worth: they start at one for one.
     return [{ do: "withdraw", lender, amount: random.chance(10) ? assets * 100n : part(shares) }];
+  }
+
+  private record(): Operation[] {
+    return [{ do: "record" }];
   }
 
   private accrue(): Operation[] {
@@ -366,9 +396,53 @@ export class Generator {
 
   private pause(model: Model): Operation[] {
     const { random } = this;
-    if (model.level !== "None" && random.chance(50)) return [{ do: "resume" }];
+    const now = model.level;
+    if ((now === "LiquidationsPaused" || now === "NoNewRisk") && random.chance(50)) {
+      return [{ do: "resume", level: now }];
+    }
     const level = random.chance(60) ? "LiquidationsPaused" : "NoNewRisk";
     return [{ do: "pause", level, seconds: random.between(60n, 2n * HOUR) }];
+  }
+
+  // ------------------------------------------------------------------ governor
+
+  /** Both thresholds, and the limit of new risk, by the same amount below where they began; or the end of a ramp. */
+  private ramp(model: Model): Operation[] {
+    const { random } = this;
+    if (random.chance(20)) return [{ do: "stopRamp" }];
+    const risk = { ...DEFAULT_RISK, ...this.shape.market.risk };
+    const down = random.between(0n, random.chance(50) ? 500n : 4_000n);
+    // It holds at once, below what the threshold will be then, however long the wait before it.
+    const now = min(model.thresholds().liquidationThreshold, model.parameters.risk.liquidationThreshold);
+    const limit = min(risk.liquidationThreshold - down, now) - (risk.liquidationThreshold - risk.maxLtv);
+    return [
+      {
+        do: "ramp",
+        risk: {
+          ...risk,
+          maxLtv: limit > 0n ? limit : 1n,
+          liquidationThreshold: risk.liquidationThreshold - down,
+          target: risk.target - down,
+        },
+        seconds: random.between(3n, random.chance(80) ? 10n : 180n) * 24n * HOUR + random.between(0n, HOUR),
+      },
+    ];
+  }
+
+  private poke(): Operation[] {
+    return [{ do: "pokeRamp" }];
+  }
+
+  private windDown(): Operation[] {
+    return [{ do: "windDown", seconds: this.random.between(14n, 20n) * 24n * HOUR }];
+  }
+
+  private settle(model: Model): Operation[] {
+    const { random } = this;
+    const account = this.borrower(model) ?? random.pick(NAMES);
+    const { debt } = this.holdings(model, account);
+    const maxRepay = random.chance(60) ? PLENTY : (debt * random.between(1n, 9_000n)) / 10_000n + 1n;
+    return [{ do: "settle", account, maxRepay }];
   }
 
   // ------------------------------------------------------------------ amounts

@@ -52,6 +52,18 @@ export function go(
   };
 }
 
+export function record({ venue }: Context): Trial<void> {
+  return {
+    what: "oracle.update",
+    from: venue.lender("x"),
+    call: {
+      to: venue.addresses.oracle,
+      data: venue.market.oracle.interface.encodeFunctionData("update"),
+    },
+    onModel: () => undefined,
+  };
+}
+
 export function accrue({ venue, model }: Context): Trial<void> {
   return {
     what: "accrueInterest",

@@ -2,7 +2,7 @@
  * A differential run as data: the market, and every operation with its amounts. What a seed generated can so be saved,
  * shrunk and run again.
  */
-import type { MarketOptions } from "../support/market.ts";
+import type { MarketOptions, Risk } from "../support/market.ts";
 
 /** Token units; "all": whatever there is. */
 export type Amount = bigint | "all";
@@ -30,8 +30,15 @@ export type Operation =
   | { do: "liquidate"; maxRepay: bigint; fromTick?: number; maxTicks: number; buyPot: boolean }
   | { do: "seize"; maxTicks: number }
   | { do: "pause"; level: "NoNewRisk" | "LiquidationsPaused"; seconds: bigint }
-  | { do: "resume" }
+  | { do: "resume"; level: "NoNewRisk" | "LiquidationsPaused" }
+  | { do: "ramp"; risk: Risk; seconds: bigint }
+  | { do: "stopRamp" }
+  | { do: "pokeRamp" }
+  | { do: "windDown"; seconds: bigint }
+  | { do: "settle"; account: string; maxRepay: bigint }
   | { do: "accrue" }
+  /** The oracle records what it sees. */
+  | { do: "record" }
   | { do: "reserves" }
   | { do: "insure"; amount: bigint }
   | { do: "donate"; amount: bigint }

@@ -50,6 +50,7 @@ interface Terms {
   risk?: Risk;
   band?: bigint;
   reserveFactor?: bigint;
+  maxLtvCut?: bigint;
   worth?: { least: bigint; most: bigint };
   /** No minimum debt. */
   tinyDebts?: boolean;
@@ -93,6 +94,7 @@ export const SHAPES: readonly Shape[] = [
     collateralDecimals: 8,
     debtDecimals: 6,
     collateralPrice: 60_000n * USD,
+    maxLtvCut: 1_000n,
   }),
   shape("18/8, the cheapest collateral against the dearest debt, coarse units", {
     collateralDecimals: 18,
@@ -130,6 +132,7 @@ export const SHAPES: readonly Shape[] = [
     spacing: 50,
     collateralPrice: 40n * USD,
     risk: VOLATILE,
+    maxLtvCut: 1_500n,
     band: 1000n,
     reserveFactor: 50n,
   }),

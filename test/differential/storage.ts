@@ -43,6 +43,13 @@ export interface BookState {
   noNewRiskUntil: bigint;
   liquidationsPausedUntil: bigint;
   graceUntil: bigint;
+  ramp: {
+    from: { liquidationThreshold: bigint; target: bigint };
+    to: { liquidationThreshold: bigint; target: bigint };
+    start: bigint;
+    duration: bigint;
+    halted: boolean;
+  };
   debt: bigint;
   /** How many there are or have been, as far as positions led to them. */
   nodes: bigint;
@@ -170,6 +177,19 @@ export class BookReader {
       noNewRiskUntil: bits(risk!, 192n, 32n),
       liquidationsPausedUntil: bits(liquidations!, 80n, 32n),
       graceUntil: bits(liquidations!, 112n, 32n),
+      ramp: {
+        from: {
+          liquidationThreshold: bits(liquidations!, 0n, 16n),
+          target: bits(liquidations!, 16n, 16n),
+        },
+        to: {
+          liquidationThreshold: bits(liquidations!, 144n, 16n),
+          target: bits(liquidations!, 160n, 16n),
+        },
+        start: bits(liquidations!, 176n, 32n),
+        duration: bits(liquidations!, 208n, 24n),
+        halted: bits(liquidations!, 232n, 8n) !== 0n,
+      },
       nodes: nodes + BigInt(this.firstNodes.size),
       top: signed24(bits(header!, 32n, 24n)),
       seizedAt: bits(header!, 56n, 32n),

@@ -27,6 +27,7 @@ export type EventArguments = Record<string, unknown>;
 /** What the transaction left: its events by name, and the book after it. */
 export interface Evidence {
   event: (name: string) => EventArguments;
+  eventIfAny: (name: string) => EventArguments | undefined;
   book: BookState;
 }
 

@@ -81,6 +81,6 @@ contract BookGas is Test {
         r.maxRepay = 1e30;
         r.fromTick = type(int24).max;
         r.maxTicks = ticks;
-        _book.liquidate(Price({low: price, high: price, state: PriceState.Fresh, roundA: 0, roundB: 0}), r);
+        _book.liquidate(Price(price, price, PriceState.Fresh, 0, 0, 0), r);
     }
 }

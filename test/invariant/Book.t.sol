@@ -398,8 +398,7 @@ contract BookHandler is Test {
 
     function _price(PriceState state) private view returns (Price memory) {
         uint256 apart = state == PriceState.Fresh ? gap : 10 * gap;
-        return
-            Price({low: price - (price / 10_000) * apart, high: price, state: state, roundA: 0, roundB: 0});
+        return Price(price - (price / 10_000) * apart, price, state, 0, 0, 0);
     }
 
     /// @dev Book debt of `collateral` at an LTV in basis points and the lower price.

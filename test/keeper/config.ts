@@ -25,6 +25,7 @@ describe("keeper configuration", () => {
       ACCOUNT: account,
       MIN_PROFIT_ETH: "0.5",
       SEIZE: "no",
+      POKE_MINUTES: "10",
     });
     expect(config).to.deep.include({
       signer: { kind: "account", address: account },
@@ -33,6 +34,7 @@ describe("keeper configuration", () => {
     });
     expect(config).to.have.nested.property("parameters.minProfit", 5n * 10n ** 17n);
     expect(config).to.have.nested.property("parameters.seizeGas", false);
+    expect(config).to.have.nested.property("parameters.pokePeriod", 600n);
     expect(readConfig(["--help"], {})).to.equal("help");
   });
 
@@ -54,6 +56,7 @@ describe("keeper configuration", () => {
       { ...env, MAX_SLIPPAGE_BPS: "10000" },
       /^MAX_SLIPPAGE_BPS: must be below 10000/,
     ],
+    ["pokes too far apart", [], { ...env, POKE_MINUTES: "61" }, /^POKE_MINUTES: must be at most 60/],
     ["a negative profit", [], { ...env, MIN_PROFIT_ETH: "-1" }, /^MIN_PROFIT_ETH: must be an amount/],
     ["an unknown flag", ["--fast"], env, /Unknown option '--fast'/],
   ];

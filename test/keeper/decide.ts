@@ -14,6 +14,7 @@ const parameters: Parameters = {
   gasBase: 500_000n,
   gasPerTick: 20_000n,
   seizeGas: true,
+  pokePeriod: 1_800n,
 };
 
 /** A size that earns `gross` before gas. */
@@ -26,7 +27,11 @@ const market: MarketSnapshot = {
   vault: "0xVault",
   debtSymbol: "USDC",
   debtDecimals: 6,
+  oracle: "0xOracle",
   priceState: "Fresh",
+  round: 5n,
+  lastPoke: { at: 1_800_000_000n, priceState: "Fresh", round: 5n, count: 1 }, // just now
+  ramp: undefined,
   brake: { level: "None", until: 0n },
   nearest: { tick: 3_050, distance: -(10n ** 16n) },
   liquidatableTicks: 3,
@@ -200,6 +205,75 @@ describe("decide", () => {
     const off = decideOn(insolvent, {}, { seizeGas: false });
     expect(off.actions).to.deep.equal([]);
     expect(off.reasons.at(-1)).to.deep.equal({ kind: "seizing off", ticks: 2 });
+  });
+
+  it("seizes in grace what may be seized, and sells nothing", () => {
+    const brake = { level: "Grace", until: 1_800_000_600n } as const;
+    const grace = decideOn({ brake, insolventTicks: 2 });
+    expect(grace.actions).to.deep.equal([{ kind: "seize", market: "0xVault", maxTicks: 2 }]);
+    expect(grace.reasons.map(({ kind }) => kind)).to.deep.equal(["paused"]);
+    expect(decideOn({ brake, insolventTicks: 2, priceState: "Single" }).actions).to.deep.equal([]);
+    expect(decideOn({ brake, insolventTicks: 2 }, {}, { seizeGas: false }).actions).to.deep.equal([]);
+    const paused = { level: "LiquidationsPaused", until: 1n } as const;
+    expect(decideOn({ brake: paused, insolventTicks: 2 }).actions).to.deep.equal([]);
+  });
+
+  describe("pokes", () => {
+    const NOW = 1_800_000_000n;
+    const ago = (seconds: bigint, priceState: MarketSnapshot["priceState"] = "Fresh", round = 5n) => ({
+      lastPoke: { at: NOW - seconds, priceState, round, count: 1 },
+    });
+    const brake = { level: "Grace", until: NOW + 600n } as const;
+    const ramp = (halted: boolean) => ({ ramp: { halted } });
+    const oracle = (why: string) => ["oracle", why];
+    const halt = ["ramp", "it stands while the price is Dead"];
+    const goOn = ["ramp", "the price is back: it goes on"];
+    const round = oracle("a round in grace, that seizing may wait for");
+    const dead = oracle("the price is Dead");
+    const cases: [string, Partial<MarketSnapshot>, string[][]][] = [
+      ["nothing while all is well", { lastPoke: undefined }, []],
+      ["a dead price at once", { priceState: "Dead", lastPoke: undefined }, [dead]],
+      ["not within the period", { priceState: "Dead", ...ago(1_799n) }, []],
+      ["at the period", { priceState: "Dead", ...ago(1_800n, "Dead") }, [dead]],
+      [
+        "diverged sources, paused or not",
+        {
+          priceState: "Diverged",
+          ...ago(1_800n, "Diverged"),
+          brake: { ...brake, level: "LiquidationsPaused" },
+        },
+        [oracle("the price is Diverged")],
+      ],
+      ["a single source", { priceState: "Single", ...ago(1_800n) }, [oracle("the price is Single")]],
+      ["a single source only once", { priceState: "Single", ...ago(9_000n, "Single") }, []],
+      ["the end of an outage", ago(1_800n, "Dead"), [oracle("the price is Fresh again")]],
+      ["a round in grace", { brake, lastPoke: undefined }, [round]],
+      ["the next round in grace", { brake, ...ago(1_800n, "Fresh", 4n) }, [round]],
+      ["the same round in grace only once", { brake, ...ago(1_800n) }, []],
+      [
+        "a ramp on a dead price",
+        { priceState: "Dead", ...ago(1_800n, "Dead"), ...ramp(false) },
+        [dead, halt],
+      ],
+      ["a halted ramp no more", { priceState: "Dead", ...ago(1_800n, "Dead"), ...ramp(true) }, [dead]],
+      ["a halted ramp on a price", { lastPoke: undefined, ...ramp(true) }, [goOn]],
+      ["a running ramp never", { lastPoke: undefined, ...ramp(false) }, []],
+    ];
+    for (const [name, change, expected] of cases) {
+      it(name, () => {
+        const poked = (p: Partial<Parameters>) =>
+          decideOn({ ...CALM, ...change }, {}, p).actions.map((a) =>
+            a.kind === "poke" ? [a.what, a.why] : [a.kind],
+          );
+        expect(poked({})).to.deep.equal(expected);
+        expect(poked({ pokePeriod: 0n })).to.deep.equal([]);
+      });
+    }
+
+    it("after the liquidation", () => {
+      const { actions } = decideOn({ priceState: "Diverged", lastPoke: undefined });
+      expect(actions.map(({ kind }) => kind)).to.deep.equal(["liquidate", "poke"]);
+    });
   });
 
   it("decides every market by itself", () => {

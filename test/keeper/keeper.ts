@@ -12,6 +12,7 @@ import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
 import { type Keeper, step } from "../../keeper/src/keeper.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
+import { execute } from "../support/safe.ts";
 
 const parameters: Parameters = {
   minProfit: 10n ** 15n,
@@ -21,6 +22,7 @@ const parameters: Parameters = {
   gasBase: 700_000n,
   gasPerTick: 15_000n,
   seizeGas: true,
+  pokePeriod: 1_800n,
 };
 
 /** The window of the pools' time-weighted prices. */
@@ -83,6 +85,73 @@ describe("keeper on a chain", function () {
     const flash = local.addresses.contracts.FlashLiquidator!;
     for (const token of Object.values(local.tokens)) expect(await token.balanceOf(flash)).to.equal(0n);
   }
+
+  it("starts the grace after an outage of the sequencer before anything else, and then waits", async () => {
+    const { connection, local, market, round, says, setPrice } = await open();
+    const { brake, manager } = local.contracts;
+    const feed = await connection.ethers.deployContract("SettableFeed", [0, "sequencer"]);
+    await feed.set(0n);
+    const set = brake.interface.encodeFunctionData("setSequencerFeed", [await feed.getAddress(), 3_600n]);
+    const schedule = manager.interface.encodeFunctionData("schedule", [await brake.getAddress(), set, 0n]);
+    const governors = local.signers.governors.slice(0, 3);
+    await execute(local.safes.governor, governors, manager, schedule);
+    await connection.networkHelpers.time.increase(48 * 3_600);
+    await execute(local.safes.governor, governors, brake, set);
+    await local.setPrice("USDC/USD", "1");
+    await local.setPrice("BTC/USD", "40000");
+    await setPrice("1840");
+    await feed.set(1n);
+    await feed.set(0n);
+    const kinds = async () => (await round()).decisions[0]!.actions.map(({ kind }) => kind);
+    expect(await kinds()).to.deep.equal(["poke"]);
+    expect(says().join()).to.match(/started the grace after an outage of the sequencer, until 20/);
+    expect((await brake.stateOf(market.vault)).level).to.equal(2n);
+    await round();
+    expect(
+      says()
+        .join()
+        .match(/started the grace/g),
+    ).to.have.lengthOf(1);
+    await connection.networkHelpers.time.increase(3_000);
+    await setPrice("1840");
+    const { decisions, outcomes } = await round();
+    expect(decisions[0]!.actions[0]?.kind).to.equal("liquidate");
+    expect(outcomes.every(({ status }) => status === "done")).to.be.true;
+
+    // In the next grace the keeper seizes, once a second round bears it out, and sells nothing.
+    await feed.set(1n);
+    await feed.set(0n);
+    await round();
+    await setPrice("1400", 1_800);
+    expect(await kinds()).to.deep.equal(["poke"]);
+    await setPrice("1400");
+    expect((await brake.stateOf(market.vault)).level).to.equal(2n);
+    expect(await kinds(), says().join("\n"))
+      .to.include("seize")
+      .and.not.include("liquidate");
+    expect((await market.vault.potDebt()) > 0n, says().join("\n")).to.be.true;
+  });
+
+  it("pokes the oracle while the sources are apart, once a period, so that the veto runs out", async () => {
+    const { connection, local, keeper, round, says } = await open();
+    const oracle = keeper.sources.contracts.oracle(local.addresses.markets[0]!);
+    const full = await oracle.vetoLeft();
+    await local.setPrice("ETH/USD", "2100"); // the pool stays where it is
+    const pokes = async () =>
+      (await round()).decisions[0]!.actions.filter(({ kind }) => kind === "poke").length;
+    expect(await pokes()).to.equal(1);
+    expect(await pokes()).to.equal(0);
+    for (let period = 0; period < 3; period++) {
+      await connection.networkHelpers.time.increase(1_800);
+      await local.setPrice("ETH/USD", "2100");
+      await local.setPrice("USDC/USD", "1");
+      expect(await pokes()).to.equal(1);
+    }
+    // Nobody else looked, and an interval counts for an hour at most.
+    const spent = Number(full - (await oracle.vetoLeft()));
+    expect(spent, String(spent)).to.be.within(5_300, 5_500);
+    expect(says()).to.include("weth-usdc: poked the oracle: the price is Diverged");
+  });
 
   it("reads all markets as the Lens has them, and measures positions alike", async () => {
     const { local, owner, market, provider } = await open();

@@ -302,6 +302,12 @@ contract SaleTest is Test {
         assertTrue(t.targetTick < t.triggerTick(), "target below trigger");
     }
 
+    function testFuzz_triggerRatioIsWhereLiquidationBegins(uint256 price) public pure {
+        Sale.Terms memory t = _terms(price, 0);
+        assertLe(t.price * LT, t.triggerRatio * 10_000, "at or above the threshold");
+        assertLt((t.triggerRatio - 1) * 10_000, t.price * LT, "and the first such ratio");
+    }
+
     function test_insolventRatioIsWhereInsolvencyBegins() public pure {
         for (uint256 i; i < 64; i++) {
             Sale.Terms memory t = _terms(uint256(keccak256(abi.encode(i))), 0);

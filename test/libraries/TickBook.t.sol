@@ -248,6 +248,8 @@ contract TickBookTest is Test {
         BookHarness.Audit memory a = _book.audit();
         assertLe(a.links, 1, "fresh nodes hang below one parent");
         assertEq(a.ticks, 1, "one tick");
+        (, TickBook.Node memory node) = _book.nodeAt(tick);
+        assertEq(node.rank, 1, "a link of lower rank makes the parent no higher");
     }
 
     function test_smallIndexIsRebased() public {
@@ -288,6 +290,17 @@ contract TickBookTest is Test {
         assertEq(_book.resolve(2).debt, 2e18, "new debt");
         assertEq(_book.resolve(1).debt, 0, "the old one is gone");
         assertEq(_book.totalDebt(), 2e18, "total");
+    }
+
+    /// @dev The slot of a closed node reads as one of tick 0.
+    function test_closedNodeOfTickZeroIsNotUsedAgain() public {
+        assertEq(_join(1, 0, 1e18), 0, "tick 0");
+        _book.closeNode(0);
+        assertEq(_join(2, 0, 2e18), 0, "the same tick");
+        assertTrue(_book.resolve(2).id != _book.position(1).node, "another node");
+        assertEq(_book.resolve(1).debt, 0, "the old position owes nothing");
+        assertEq(_book.resolve(2).debt, 2e18, "the new one its own debt");
+        _check();
     }
 
     /// @dev Whatever fraction a node keeps, its positions never resolve to more than it.
@@ -391,6 +404,22 @@ contract TickBookTest is Test {
         _book.change(1, 1 << 95, (1 << 128) + 1, true);
     }
 
+    /// @dev The vault caps the book's debt; a node does not rely on it.
+    function test_RevertWhen_debtOfTwoDoesNotFitTheirNode() public {
+        uint256 one = _ratio(2880) >> 128; // what one unit of collateral carries there
+        _join(1, 2880, (1 << 104) - one);
+        bytes memory overflow = abi.encodeWithSignature(
+            "SafeCastOverflowedUintDowncast(uint8,uint256)",
+            104,
+            uint256(1 << 104)
+        );
+        VM.expectRevert(overflow);
+        _book.change(2, 1, int256(one), true);
+        VM.expectRevert(overflow);
+        _book.change(1, 1, int256(one), true);
+        _check();
+    }
+
     /// @dev Dust that is liquidated again and again, and never sold: rounding must not leave its positions with more than
     /// their node, else one of them cannot leave before the other.
     function test_I2_I9_dustLiquidatedAgainAndAgainCanBeRepaid() public {
@@ -405,7 +434,7 @@ contract TickBookTest is Test {
         for (uint256 i; i < 10; i++) {
             // The price at which the tick is just liquidatable.
             uint256 price = (_ratio(tick) * 10_000) / 8600;
-            _book.liquidate(Price(price, price, PriceState.Fresh, 0, 0), request);
+            _book.liquidate(Price(price, price, PriceState.Fresh, 0, 0, 0), request);
             tick = _book.resolve(1).tick;
             _check();
         }

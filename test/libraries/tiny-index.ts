@@ -85,7 +85,8 @@ describe("The book with a tiny index", function () {
     try {
       await book.getFunction(name).send(...args, { gasLimit: 10_000_000n });
       return true;
-    } catch {
+    } catch (error) {
+      if (!/revert/i.test(String(error))) throw error; // not the chain's answer
       return false;
     }
   }
@@ -121,7 +122,7 @@ describe("The book with a tiny index", function () {
           buyPot: pick(2n) === 0n,
           seizeOnly: pick(8n) === 0n,
         };
-        const quote = { low: price, high: price, state: FRESH, roundA: 0n, roundB: 0n };
+        const quote = { low: price, high: price, state: FRESH, roundA: 0n, roundB: 0n, maxLtvCut: 0n };
         if (await send("liquidate", quote, request)) sold++;
       }
 

@@ -172,7 +172,8 @@ export class Borrowers extends Market {
     const { risk, caps } = this.parameters;
     if (this.level !== "None") throw new Refusal("NewRiskPaused");
     if (price.state !== "Fresh") throw new Refusal("PriceNotFresh");
-    const limit = this.bookPrice(price.low, index).times(bps(risk.maxLtv));
+    const maxLtv = (risk.maxLtv * (10_000n - (price.maxLtvCut ?? 0n))) / 10_000n;
+    const limit = this.bookPrice(price.low, index).times(bps(maxLtv));
     if (this.compare(this.grid.ratio(after.tick!), limit, "LtvTooHigh") > 0) throw new Refusal("LtvTooHigh");
     if (!borrows) return;
     const owed = after.debt.times(index).rounded();

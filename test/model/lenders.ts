@@ -84,7 +84,7 @@ export class Lenders extends Borrowers {
     if (this.compare(assets, Real.one, "assets") < 0 || this.compare(shares, Real.one, "shares") < 0) {
       throw new Refusal("ZeroAmount");
     }
-    this.settle(entry);
+    this.enterNow(entry);
     this.cash = this.cash.plus(assets);
     this.totalShares = this.totalShares.plus(shares);
     this.shares.set(lender, this.sharesOf(lender).plus(shares));
@@ -100,7 +100,7 @@ export class Lenders extends Borrowers {
     if (shares !== balance && this.compare(shares, balance, "shares") > 0) {
       throw new Refusal("ERC20InsufficientBalance");
     }
-    this.settle(entry);
+    this.enterNow(entry);
     this.cash = this.cash.minus(assets);
     this.totalShares = this.totalShares.minus(shares);
     this.shares.set(lender, balance.minus(shares));
@@ -108,15 +108,17 @@ export class Lenders extends Borrowers {
 
   /** What a lender finds: the assets at the price that is worse for who comes or goes. */
   protected enter(price: Price, side: "low" | "high"): Entry {
+    if (side === "high" && this.windingDown) throw new Refusal("WindingDown");
     const { total, waits, more, insolvent } = this.assess(price, side);
     if (more) throw new Refusal("SeizeFirst");
     if (waits) throw new Refusal("LendersWait");
-    if (insolvent.length !== 0) this.checkGrid(this.termsOf(price, this.accrued().borrowIndex));
+    if (insolvent.length !== 0)
+      this.checkGrid(this.termsOf(this.seizable(price)!, this.accrued().borrowIndex));
     return { total, insolvent };
   }
 
   /** Charges interest and seizes what is insolvent, before a lender comes or goes. */
-  protected settle({ insolvent }: Entry): void {
+  protected enterNow({ insolvent }: Entry): void {
     this.accrue();
     const before = this.potCollateral;
     if (insolvent.length !== 0) this.reach("seizure by a lender");
@@ -129,21 +131,24 @@ export class Lenders extends Borrowers {
     const { borrowIndex, reserves } = this.accrued();
     const owed = !this.totalBookDebt().isZero();
     const pot = !this.potDebt.isZero();
-    const able = price.state === "Fresh" && (this.level === "None" || this.level === "NoNewRisk");
+    const seizable = this.seizable(price);
+    const able = seizable !== undefined;
+    const priced = price.state === "Fresh" && this.level !== "LiquidationsPaused";
     let waits = false;
     let insolvent: number[] = [];
     let more = false;
     if ((owed || pot) && price.state === "Dead") {
       waits = true;
     } else if (owed || pot) {
-      const high = this.bookPrice(price.high, borrowIndex);
+      const high = this.bookPrice((seizable ?? price).high, borrowIndex);
       const low = this.bookPrice(price.low, borrowIndex);
       const ticks = this.populatedTicks();
       insolvent = ticks.filter((tick) => this.isInsolvent(tick, high));
       more = able && insolvent.length > MAX_SEIZURES;
       const next = ticks[insolvent.length];
       const atLowOnly = insolvent.length <= MAX_SEIZURES && next !== undefined && this.isInsolvent(next, low);
-      waits = insolvent.length > MAX_SEIZURES || atLowOnly || ((insolvent.length !== 0 || pot) && !able);
+      waits =
+        insolvent.length > MAX_SEIZURES || atLowOnly || (insolvent.length !== 0 && !able) || (pot && !priced);
       if (!able) insolvent = [];
       insolvent = insolvent.slice(0, MAX_SEIZURES);
     }

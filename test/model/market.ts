@@ -8,7 +8,16 @@
 import { Grid } from "./grid.ts";
 import { accrueRate, INITIAL_RATE } from "./rate.ts";
 import { Real } from "./real.ts";
-import { type Level, type Price, type Parameters, type Account, type Terms, Refusal } from "./types.ts";
+import {
+  type Level,
+  type Price,
+  type Parameters,
+  type Account,
+  type Ramp,
+  type RiskParameters,
+  type Terms,
+  Refusal,
+} from "./types.ts";
 
 export const BPS = 10_000n;
 export const Q128 = 1n << 128n;
@@ -16,6 +25,9 @@ export const POT_DISCOUNT_PERIOD = 3600n;
 /** Of the borrow index: it has 72 bits after the point. */
 const BORROW_INDEX_STEP = Real.ratio(1n, 1n << 72n);
 const MAX_GRACE = 3600n;
+const DAY = 86_400n;
+/** Where a wind-down brings the liquidation threshold, basis points. */
+const WIND_DOWN_FLOOR = 500n;
 
 export const bps = (x: bigint) => Real.ratio(x, BPS);
 
@@ -35,6 +47,8 @@ export class Market {
   protected pausedUntil = 0n;
   protected graceUntil = 0n;
   protected noNewRiskUntil = 0n;
+  ramp: Ramp | undefined;
+  windingDown = false;
   borrowIndex = Real.one;
   rateAtTarget = INITIAL_RATE;
 
@@ -90,6 +104,9 @@ export class Market {
   /** Time passes; interest is charged by the next change that needs it. */
   advance(to: bigint): void {
     if (to < this.now) throw new Error(`Time runs forward: ${this.now} to ${to}`);
+    // The clock of a ramp stands in a pause of liquidations and in the grace after it.
+    const since = max(this.now, this.graceUntil);
+    if (this.ramp !== undefined && !this.ramp.halted && to > since) this.ramp.ran += to - since;
     this.now = to;
   }
 
@@ -156,7 +173,7 @@ export class Market {
   get level(): Level {
     if (this.now < this.pausedUntil) return "LiquidationsPaused";
     if (this.now < this.graceUntil) return "Grace";
-    return this.now < this.noNewRiskUntil ? "NoNewRisk" : "None";
+    return this.windingDown || this.now < this.noNewRiskUntil ? "NoNewRisk" : "None";
   }
 
   pauseNewRisk(seconds: bigint): void {
@@ -170,12 +187,79 @@ export class Market {
     this.graceUntil = this.pausedUntil + min(this.pausedUntil - this.pausedAt, MAX_GRACE);
   }
 
-  resume(): void {
-    if (this.now < this.pausedUntil) {
+  resume(level: "NoNewRisk" | "LiquidationsPaused"): void {
+    if (level === "NoNewRisk") {
+      this.noNewRiskUntil = this.now;
+    } else {
       this.pausedUntil = this.now;
       this.graceUntil = this.now + min(this.now - this.pausedAt, MAX_GRACE);
     }
-    this.noNewRiskUntil = min(this.noNewRiskUntil, this.now);
+  }
+
+  // ------------------------------------------------------------------ thresholds
+
+  /** Liquidation threshold (rounded up) and target (down) now: by definition whole basis points. */
+  thresholds(): { liquidationThreshold: bigint; target: bigint } {
+    const { risk } = this.parameters;
+    if (this.ramp === undefined)
+      return { liquidationThreshold: risk.liquidationThreshold, target: risk.target };
+    const { from, to, duration } = this.ramp;
+    const ran = min(this.ramp.ran, duration);
+    const between = (a: bigint, b: bigint) => Real.ratio(a * (duration - ran) + b * ran, duration);
+    return {
+      liquidationThreshold: between(from.liquidationThreshold, to.liquidationThreshold).ceil(),
+      target: between(from.target, to.target).floor(),
+    };
+  }
+
+  /** The thresholds of `target` are reached in `duration` seconds; the rest holds at once. */
+  startRamp(target: RiskParameters, duration: bigint, price: Price): void {
+    this.refuseIfWindingDown();
+    // No faster than a wind-down.
+    const now = this.thresholds();
+    const least = (from: bigint, to: bigint) => (max(from - to, 0n) * 14n * DAY) / from;
+    const byThreshold = least(now.liquidationThreshold, target.liquidationThreshold);
+    const shortest = max(3n * DAY, max(byThreshold, least(now.target, target.target)));
+    if (duration < shortest || duration > 180n * DAY) throw new Refusal("InvalidDuration");
+    this.rampTo(target, duration, price);
+  }
+
+  stopRamp(): void {
+    this.refuseIfWindingDown();
+    Object.assign(this.parameters.risk, this.thresholds());
+    this.ramp = undefined;
+  }
+
+  /** Whoever sees the price dead stops the clock, whoever sees it alive lets it go on. */
+  pokeRamp(price: Price): void {
+    const dead = price.state === "Dead";
+    if (this.ramp === undefined || this.ramp.ran >= this.ramp.duration || this.ramp.halted === dead) {
+      throw new Refusal("NothingToPoke");
+    }
+    this.ramp.halted = dead;
+    this.reach(dead ? "ramp halted" : "ramp goes on");
+  }
+
+  /** Both thresholds fall by one factor. */
+  startWindDown(duration: bigint, price: Price): void {
+    if (duration < 14n * DAY || duration > 180n * DAY) throw new Refusal("InvalidDuration");
+    this.refuseIfWindingDown();
+    const { liquidationThreshold, target } = this.thresholds();
+    const floor = min(liquidationThreshold, WIND_DOWN_FLOOR);
+    this.windingDown = true;
+    const end = { liquidationThreshold: floor, target: (target * floor) / liquidationThreshold };
+    this.rampTo({ ...this.parameters.risk, ...end, maxLtv: 0n, slope: 0n }, duration, price);
+    this.reach("wind-down");
+  }
+
+  private rampTo(target: RiskParameters, duration: bigint, price: Price): void {
+    const from = this.thresholds();
+    this.parameters.risk = target;
+    this.ramp = { from, to: target, duration, ran: 0n, halted: price.state === "Dead" };
+  }
+
+  private refuseIfWindingDown(): void {
+    if (this.windingDown) throw new Refusal("WindingDown");
   }
 
   // ------------------------------------------------------------------ accounts and ticks
@@ -240,7 +324,7 @@ export class Market {
   // ------------------------------------------------------------------ what is insolvent
 
   protected termsOf(price: Price, borrowIndex: Real): Terms {
-    const { risk } = this.parameters;
+    const risk = this.thresholds();
     const high = this.bookPrice(price.high, borrowIndex);
     const threshold = high.times(bps(risk.liquidationThreshold));
     const aim = high.times(bps(risk.target));
@@ -263,6 +347,15 @@ export class Market {
   protected checkGrid({ trigger, target }: Terms): void {
     if (trigger > this.grid.top) throw new Refusal("RatioAboveGrid");
     if (target < this.grid.bottom) throw new Refusal("TickOutOfGrid");
+  }
+
+  /** The price at which insolvent ticks may be seized whole now; in a grace period it must have been so earlier too. */
+  protected seizable(price: Price): Price | undefined {
+    if (price.state !== "Fresh" || this.level === "LiquidationsPaused") return undefined;
+    if (this.level !== "Grace") return price;
+    const { earlierHigh = 0n } = price;
+    if (earlierHigh === 0n) return undefined;
+    return { ...price, high: earlierHigh > price.high ? earlierHigh : price.high };
   }
 
   /** R·(1 + bonusMin) ≥ price: the equity is at most bonusMin. */
@@ -368,4 +461,8 @@ function powerOfTen(exponent: number): Real {
 
 export function min(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
+}
+
+export function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }

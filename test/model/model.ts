@@ -10,7 +10,15 @@
 import { Lenders } from "./lenders.ts";
 import { bps, Q128 } from "./market.ts";
 import { Real } from "./real.ts";
-import { type Price, type LiquidateRequest, type Liquidation, type Terms, Refusal } from "./types.ts";
+import {
+  type Account,
+  type Price,
+  type LiquidateRequest,
+  type Liquidation,
+  type Settlement,
+  type Terms,
+  Refusal,
+} from "./types.ts";
 
 export * from "./types.ts";
 
@@ -21,19 +29,14 @@ const PRICE_STEP = Real.ratio(1n, 1n << 125n);
 export class Model extends Lenders {
   /** Sells what is liquidatable, seizes what is insolvent, sells the pot. */
   liquidate(request: LiquidateRequest): Liquidation {
-    const {
-      price,
-      maxRepay,
-      fromTick = this.grid.top,
-      maxTicks = 0,
-      buyPot = false,
-      seizeOnly = false,
-    } = request;
-    if (this.level === "Grace" || this.level === "LiquidationsPaused")
-      throw new Refusal("LiquidationsPaused");
-    if (price.state === "Dead") throw new Refusal("PriceDead");
+    const { maxRepay, fromTick = this.grid.top, maxTicks = 0, buyPot = false, seizeOnly = false } = request;
+    if (this.level === "LiquidationsPaused") throw new Refusal("LiquidationsPaused");
+    if (request.price.state === "Dead") throw new Refusal("PriceDead");
     const { borrowIndex } = this.accrued();
-    const fresh = price.state === "Fresh";
+    const fresh = request.price.state === "Fresh";
+    const grace = this.level === "Grace";
+    const seizable = this.seizable(request.price);
+    const price = seizable ?? request.price;
     const terms = this.termsOf(price, borrowIndex);
     this.checkGrid(terms);
 
@@ -45,11 +48,11 @@ export class Model extends Lenders {
     for (const from of ticks) {
       if (maxTicks !== 0 && plan.length === maxTicks) break;
       if (this.isInsolvent(from, terms.high)) {
-        if (fresh) plan.push({ from, to: undefined, w: Real.zero });
+        if (seizable !== undefined) plan.push({ from, to: undefined, w: Real.zero });
         else this.reach("insolvent tick skipped");
         continue;
       }
-      if (seizeOnly) break;
+      if (seizeOnly || grace) break;
       const w = this.salePrice(from, terms);
       const { to, cost } = this.landing(from, w, terms, budget);
       if (to === from) {
@@ -65,9 +68,12 @@ export class Model extends Lenders {
     const sellsPot =
       buyPot &&
       fresh &&
+      !grace &&
       (!this.potDebt.isZero() || plan.some(({ to }) => to === undefined)) &&
       maxRepay !== 0n;
-    if (plan.length === 0 && !sellsPot) throw new Refusal("NothingToLiquidate");
+    if (plan.length === 0 && !sellsPot)
+      throw new Refusal(grace ? "LiquidationsPaused" : "NothingToLiquidate");
+    if (grace) this.reach("seizure in a grace period");
     this.accrue();
 
     const result: Liquidation = {
@@ -109,6 +115,51 @@ export class Model extends Lenders {
     return result;
   }
 
+  /** After a wind-down: sells what is left of one account, at most for `maxRepay`; the rest becomes surplus. */
+  settle(name: string, maxRepay: bigint, price: Price): Settlement {
+    const { ramp } = this;
+    if (!this.windingDown || ramp!.ran < ramp!.duration) throw new Refusal("NotWoundDown");
+    if (this.level === "Grace" || this.level === "LiquidationsPaused")
+      throw new Refusal("LiquidationsPaused");
+    if (price.state === "Dead") throw new Refusal("PriceDead");
+    const before = this.account(name);
+    const { tick } = before;
+    if (tick === undefined) throw new Refusal("NothingToSettle");
+    const { borrowIndex } = this.accrued();
+    const low = price.state === "Diverged" ? price.high : price.low;
+    const terms = this.termsOf({ ...price, low }, borrowIndex);
+    if (terms.target < this.grid.bottom) throw new Refusal("TickOutOfGrid");
+    if (this.isInsolvent(tick, terms.high)) throw new Refusal("NothingToSettle");
+    const debt = this.debtOf(before);
+    const budget = this.toDebtUnits(Real.of(maxRepay)).over(borrowIndex).rounded();
+    if (this.compare(budget, Real.one, "ZeroAmount") < 0) throw new Refusal("ZeroAmount");
+    const closes = this.compare(budget, debt, "settles whole") >= 0;
+    const paid = closes ? debt : budget;
+    const ratio = this.grid.ratio(tick);
+    const sold = paid.over(this.salePrice(tick, terms)).least(paid.over(ratio)).rounded();
+    const margin = debt.over(ratio).rounded().minus(sold).orZero();
+
+    const after: Account = { tick: undefined, debt: Real.zero, surplus: before.surplus };
+    if (closes) {
+      this.reach("settled whole");
+      after.surplus = before.surplus.plus(margin);
+    } else {
+      this.reach("settled in part");
+      after.debt = debt.minus(paid).rounded();
+      if (sold.isNear(Real.one)) this.ambiguous.push("sells nothing");
+      after.tick = this.tickFor(after.debt, margin, sold.floor() < 1n ? tick : undefined);
+      const rest = margin.minus(after.debt.over(this.grid.ratio(after.tick)).rounded()).orZero();
+      after.surplus = before.surplus.plus(rest);
+    }
+    this.accrue();
+    this.replace(name, before, after);
+    const repaid = this.toDebtTokens(paid.times(borrowIndex).rounded()).rounded();
+    const seized = this.toCollateralTokens(sold).rounded();
+    this.cash = this.cash.plus(repaid);
+    this.collateralHeld = this.collateralHeld.minus(seized);
+    return { repaid, seized };
+  }
+
   /** Ticks that are liquidatable at the higher price, from the top. */
   liquidatableTicks(price: Price): number[] {
     if (price.state === "Dead") return [];
@@ -137,7 +188,7 @@ export class Model extends Lenders {
     const { risk } = this.parameters;
     const ltv = this.grid.ratio(tick).over(high).rounded(WEI);
     const least = bps(risk.bonusMin);
-    const shortfall = ltv.minus(bps(risk.liquidationThreshold)).orZero();
+    const shortfall = ltv.minus(bps(this.thresholds().liquidationThreshold)).orZero();
     const wanted = least.plus(shortfall.times(bps(risk.slope)).rounded(WEI)).least(bps(risk.bonusMax));
     const gap = high.times(Real.one.plus(least)).over(low).minus(Real.one).rounded(WEI);
     const cap = high.over(this.grid.ratio(tick)).minus(Real.one).times(Real.ratio(9n, 10n)).rounded(WEI);

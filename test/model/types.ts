@@ -8,6 +8,10 @@ export interface Price {
   low: bigint;
   high: bigint;
   state: State;
+  /** Basis points of the max LTV that volatility takes of new risk. */
+  maxLtvCut?: bigint;
+  /** The higher price at an earlier round: what was insolvent then too may be seized in a grace period. */
+  earlierHigh?: bigint;
 }
 
 /** Basis points. */
@@ -37,6 +41,16 @@ export class Refusal extends Error {
   constructor(readonly reason: string) {
     super(reason);
   }
+}
+
+/** Thresholds between two pairs, basis points: `ran` of `duration` seconds. */
+export interface Ramp {
+  from: { liquidationThreshold: bigint; target: bigint };
+  to: { liquidationThreshold: bigint; target: bigint };
+  duration: bigint;
+  ran: bigint;
+  /** Seen on a Dead price: the clock stands. */
+  halted: boolean;
 }
 
 export interface Account {
@@ -95,6 +109,12 @@ export interface Liquidation {
   lendersLoss: Real;
   /** Ticks sold (in whole or in part) and seized, in the order of the sweep; `to` undefined: seized. */
   moves: { from: number; to: number | undefined }[];
+}
+
+/** The sale of what a wind-down has left of a position; token units. */
+export interface Settlement {
+  repaid: Real;
+  seized: Real;
 }
 
 /** What a lender finds: assets in token units, and ticks to seize before. */

@@ -198,23 +198,18 @@ describe("FlashLiquidator", () => {
     await expect(flash.connect(keeper).onLiquidation(vault, amount, 0n, swap))
       .to.be.revertedWithCustomError(flash, "UnexpectedCallback")
       .withArgs(keeper.address);
-    // a listed market gone bad names the FlashLiquidator as the payer of what nobody asked for
-    const rogue = await ethers.deployContract("CallbackCaller");
-    await m.liquidator.list(rogue);
-    const forged = ethers.solidityPacked(["address", "bytes"], [await flash.getAddress(), swap]);
-    await expect(
-      rogue.call(
-        m.liquidator,
-        m.liquidator.interface.encodeFunctionData("payLiquidation", [
-          await m.debt.getAddress(),
-          amount,
-          ETH,
-          forged,
-        ]),
-      ),
-    )
-      .to.be.revertedWithCustomError(flash, "UnexpectedCallback")
-      .withArgs(await m.liquidator.getAddress());
+    // What asks for a payment that nobody has ordered does not reach it.
+    const rogue = await ethers.deployContract("FalseMarket");
+    const target = await m.liquidator.getAddress();
+    const ask = m.liquidator.interface.encodeFunctionData("payLiquidation", [
+      await m.debt.getAddress(),
+      amount,
+      ETH,
+      swap,
+    ]);
+    await expect(rogue.getFunction("make")([{ target, data: ask }]))
+      .to.be.revertedWithCustomError(m.liquidator, "UnexpectedCallback")
+      .withArgs(await rogue.getAddress());
   });
 
   it("cannot be entered from inside another liquidation of the market", async () => {

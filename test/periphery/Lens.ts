@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
+import type { Result } from "ethers";
 
 import type { Lens } from "../../types/ethers-contracts/index.js";
 import {
@@ -179,7 +180,7 @@ describe("Lens", () => {
 
     it("tells the brake's level and its timestamps", async () => {
       await m.brake.pause(m.vault, LEVEL.LiquidationsPaused, 1_000n, ethers.ZeroHash);
-      const pauses = await m.brake.pausesOf(m.vault);
+      const pauses = await m.brake.stateOf(m.vault);
       const view = await lens.market(m.vault);
       expect(view.brakeLevel).to.equal(LEVEL.LiquidationsPaused);
       expect(view.liquidationsPausedUntil).to.equal(pauses.pausedUntil);
@@ -335,7 +336,7 @@ describe("Lens", () => {
       expect((await preview(MAX_UINT256, triggerTick - 1n)).verdict).to.equal(VERDICT.NothingLiquidatable);
 
       await m.brake.pause(m.vault, LEVEL.LiquidationsPaused, 600n, ethers.ZeroHash);
-      const { pausedUntil, graceUntil } = await m.brake.pausesOf(m.vault);
+      const { pausedUntil, graceUntil } = await m.brake.stateOf(m.vault);
       let view = await preview();
       expect([view.verdict, view.until]).to.deep.equal([VERDICT.Paused, pausedUntil]);
       await networkHelpers.time.increaseTo(pausedUntil);
@@ -391,6 +392,8 @@ describe("Lens", () => {
       "potDebtSold",
       "potCollateralSold",
     ] as const;
+    /** A liquidation that has nothing to do with the pot has no second event. */
+    const NO_POT = { potDebt: 0n, potCollateral: 0n, potDebtSold: 0n, potCollateralSold: 0n };
     const MARKETS: (MarketOptions & { name: string })[] = [
       { name: "18/6 decimals", collateralPrice: 2_000n * USD },
       {
@@ -471,9 +474,15 @@ describe("Lens", () => {
           const events = receipt!.logs
             .filter((log) => log.address === book.vault)
             .map((log) => m.vault.interface.parseLog(log))
-            .filter((log) => log?.name === "Liquidate");
-          expect(events.length).to.equal(1);
-          const report = events[0]!.args.getValue("report") as Record<(typeof REPORT)[number], bigint>;
+            .filter((log) => log !== null && ["Liquidate", "ChangePot"].includes(log.name));
+          expect(events[0]!.name).to.equal("Liquidate");
+          const pot = [expected.seizedPotDebt, expected.potDebtSold].some((debt) => debt !== 0n);
+          expect(events.length).to.equal(pot ? 2 : 1);
+          const reports = events.map((log) => log!.args.getValue("report") as Result);
+          const report = Object.assign({}, NO_POT, ...reports.map((part) => part.toObject())) as Record<
+            (typeof REPORT)[number],
+            bigint
+          >;
           const foreseen: Record<(typeof REPORT)[number], bigint> = {
             priceLow: expected.price.low,
             priceHigh: expected.price.high,

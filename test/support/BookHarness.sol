@@ -155,7 +155,7 @@ contract BookHarness is IInsuranceFund {
 
     function terms(Price memory price) public view returns (Sale.Terms memory) {
         Market.Ledger memory ledger = market.accrued(units());
-        return Liquidation.termsOf(market, units(), price, ledger.borrowIndex);
+        return Liquidation.termsOf(market, units(), price.high, price.low, ledger.borrowIndex);
     }
 
     function totalDebt() public view returns (uint256) {

@@ -6,6 +6,7 @@ interface IVm {
     function expectRevert(bytes calldata reason) external;
     function expectRevert(bytes4 selector) external;
     function warp(uint256 timestamp) external;
+    function prank(address sender) external;
 }
 
 /// @title Test

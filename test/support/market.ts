@@ -35,7 +35,7 @@ export const MIN_INT256 = -(2n ** 255n);
 /** `fromTick` of an order that skips nothing. */
 export const MAX_INT24 = 2n ** 23n - 1n;
 
-export const ROLE = { ADMIN: 0n, PAUSER: 1n, RESUMER: 2n, GOVERNOR: 3n } as const;
+export const ROLE = { ADMIN: 0n, PAUSER: 1n, RESUMER: 2n, GOVERNOR: 3n, SENTINEL: 4n } as const;
 export const LEVEL = { None: 0n, NoNewRisk: 1n, Grace: 2n, LiquidationsPaused: 3n } as const;
 export const STATE = { Dead: 0n, Single: 1n, Diverged: 2n, Fresh: 3n } as const;
 
@@ -72,6 +72,8 @@ export interface MarketOptions {
   reserveFactor?: bigint;
   /** Basis points. */
   band?: bigint;
+  /** Basis points of the max LTV that volatility may take of new risk; none unless a test is about it. */
+  maxLtvCut?: bigint;
   /** Seconds. */
   maxAge?: bigint;
 }
@@ -138,6 +140,8 @@ export async function deployMarket(
     await setSource(feeds.primary, collateralUsd, debtUsd);
     await setSource(feeds.second, collateralUsd, debtUsd);
   };
+  // Twice: after a jump a single source is believed as far as two rounds of its feeds bear it out.
+  await setPrices(collateralPrice, debtPrice);
   await setPrices(collateralPrice, debtPrice);
 
   const feedConfig = async (feed: SettableFeed) => ({
@@ -161,13 +165,19 @@ export async function deployMarket(
       jumpLimit: 1000n,
       jumpWidening: 500n,
       jumpLimitMax: 4000n,
+      calmVolatility: 800n,
+      stressVolatility: 2_500n,
+      maxLtvCut: options.maxLtvCut ?? 0n,
+      volatilityPeriod: 43_200n,
+      vetoBudget: 21_600n,
+      vetoRefill: 2_592_000n,
     },
   ]);
   await oracle.update(); // a single source is believed only near a recorded Fresh price
 
   const manager = await ethers.deployContract("AccessManager", [governor.address]);
   const authority = await manager.getAddress();
-  for (const role of [ROLE.PAUSER, ROLE.RESUMER, ROLE.GOVERNOR]) {
+  for (const role of [ROLE.PAUSER, ROLE.RESUMER, ROLE.GOVERNOR, ROLE.SENTINEL]) {
     await manager.grantRole(role, governor.address, 0);
   }
 
@@ -180,14 +190,14 @@ export async function deployMarket(
     ]);
     return await proxy.getAddress();
   };
-  const deployShared = async (name: "Liquidator" | "EmergencyBrake" | "InsuranceFund") => {
-    const implementation = await ethers.deployContract(name as "Liquidator");
+  const deployShared = async (name: "EmergencyBrake" | "InsuranceFund") => {
+    const implementation = await ethers.deployContract(name as "EmergencyBrake");
     return await behindProxy(
       implementation,
       implementation.interface.encodeFunctionData("initialize", [authority]),
     );
   };
-  const liquidator: Liquidator = await ethers.getContractAt("Liquidator", await deployShared("Liquidator"));
+  const liquidator: Liquidator = await ethers.deployContract("Liquidator");
   const brake: EmergencyBrake = await ethers.getContractAt(
     "EmergencyBrake",
     await deployShared("EmergencyBrake"),
@@ -249,15 +259,23 @@ export async function deployMarket(
       contract.interface.getFunction(name)!.selector;
   await restrict(
     vault,
-    ["setRisk", "setCaps", "setReserveFactor", "setOracle"].map(selector(vault)),
+    [
+      "setRisk",
+      "startRamp",
+      "stopRamp",
+      "startWindDown",
+      "setCaps",
+      "setCascade",
+      "setReserveFactor",
+      "setOracle",
+    ].map(selector(vault)),
     ROLE.GOVERNOR,
   );
-  await restrict(liquidator, ["list"].map(selector(liquidator)), ROLE.GOVERNOR);
-  await restrict(brake, ["list"].map(selector(brake)), ROLE.GOVERNOR);
+  await restrict(brake, ["list", "setSequencerFeed"].map(selector(brake)), ROLE.GOVERNOR);
   await restrict(brake, ["pause", "pauseAll"].map(selector(brake)), ROLE.PAUSER);
+  await restrict(brake, ["pauseBriefly", "pauseAllBriefly"].map(selector(brake)), ROLE.SENTINEL);
   await restrict(brake, ["resume"].map(selector(brake)), ROLE.RESUMER);
   await restrict(insurance, ["withdraw"].map(selector(insurance)), ROLE.GOVERNOR);
-  await liquidator.list(address);
   await brake.list(address);
 
   /** Mints tokens to `account` and approves vault, liquidator and insurance fund without limit. */

@@ -27,8 +27,8 @@ export function connect(addresses: Addresses, runner: ContractRunner) {
     quoter: QuoterV2__factory.connect(at("QuoterV2"), runner),
     router: SwapRouter__factory.connect(at("SwapRouter"), runner),
     factory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), runner),
-    vault: ({ vault }: MarketAddresses) => Vault__factory.connect(vault, runner),
-    oracle: ({ oracle }: MarketAddresses) => OracleAdapter__factory.connect(oracle, runner),
+    vault: ({ vault }: Pick<MarketAddresses, "vault">) => Vault__factory.connect(vault, runner),
+    oracle: ({ oracle }: Pick<MarketAddresses, "oracle">) => OracleAdapter__factory.connect(oracle, runner),
   };
 }
 

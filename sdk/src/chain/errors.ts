@@ -33,6 +33,7 @@ type Args = Record<
   | "deadline"
   | "debt"
   | "expected"
+  | "left"
   | "level"
   | "ltv"
   | "maxLtv"
@@ -53,12 +54,15 @@ type Args = Record<
   | "token"
   | "topTick"
   | "triggerTick"
-  | "until",
+  | "until"
+  | "window",
   bigint
 >;
 
 // What deserves a better sentence than its name.
 const SENTENCES: Record<string, (a: Args) => string> = {
+  CascadeCapReached: (a) =>
+    `the cascade brake lets ${units(a.left)} be liquidated now; its cap refills within ${a.window} seconds`,
   DeadlineExpired: (a) => `the deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)})`,
   DebtTooSmall: (a) => `a debt of ${units(a.debt)} would be below the minimum of ${units(a.minDebt)}`,
   LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
@@ -68,6 +72,10 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   NothingToLiquidate: (a) =>
     `nothing to liquidate: highest populated tick at most ${a.topTick}, trigger tick ${a.triggerTick}, ` +
     `budget ${a.maxRepay}, seized debt for sale ${units(a.potDebt)}`,
+  NotWoundDown: (a) =>
+    a.left === 2n ** 256n - 1n
+      ? "the market is not being wound down"
+      : `the wind-down takes ${a.left} seconds more, while nothing is paused and there is a price`,
   OracleMismatch: (a) =>
     `the oracles disagree: old ${formatPrice(a.oldLow)} to ${formatPrice(a.oldHigh)}, ` +
     `new ${formatPrice(a.newLow)} to ${formatPrice(a.newHigh)}`,
@@ -76,6 +84,7 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   ProfitTooLow: (a) => `the profit of ${a.profit} token units would be below ${a.minProfit}`,
   TooLittleCollateral: (a) => `only ${a.seized} of at least ${a.minimum} collateral token units`,
   TransferMismatch: (a) => `the token ${a.token} moved ${a.received} instead of ${a.expected}`,
+  WindingDown: () => "the market is being wound down: nobody comes in, and its risk parameters stay",
 };
 
 /** Says what a failed call or transaction failed of; an error that is no revert gives its own message. */

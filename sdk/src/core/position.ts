@@ -83,6 +83,11 @@ export function positionOf(debt: bigint, collateral: bigint, spacing: number): P
   return { tick, debt, surplus: saturatingSub(collateral, behindUp(debt, ratioOf(tick, spacing))) };
 }
 
+/** Max LTV of new risk, basis points, when volatility takes `cut` (basis points) of it; in whole basis points, down. */
+export function maxLtvUnderStress(maxLtv: bigint, cut: bigint): bigint {
+  return (maxLtv * (BPS - cut)) / BPS;
+}
+
 /** LTV of a position that was levered to `leverage` (WAD): 1 − 1/leverage. */
 export function ltvOfLeverage(leverage: bigint): bigint {
   return WAD - ceilDiv(WAD * WAD, leverage);
