@@ -33,7 +33,7 @@ struct OracleConfig {
     FeedConfig secondDebtFeed;
     address pool;
     uint32 twapWindow; //   seconds
-    uint32 blockTime; //    seconds; the pool must hold twapWindow / blockTime observations
+    uint32 blockTime; //    seconds; the pool must hold 2 · twapWindow / blockTime + 1 observations
     uint16 band; //         distance of the sources that counts as agreement
     uint16 jumpLimit; //    how far a single source may be from the last price that both agreed on,
     uint16 jumpWidening; // plus this for every hour since then,
@@ -139,9 +139,9 @@ contract OracleAdapter is IOracleAdapter, IDeadProof, IMirrored {
     uint256 public constant SAMPLE_PERIOD = 5 minutes;
     /// @notice Seconds of veto that are charged for one interval between two updates, at most: what nobody saw does not
     /// count as divergence for longer.
-    uint256 public constant MAX_CHARGE = 1 hours;
+    uint256 public constant MAX_CHARGE = 10 minutes;
     /// @notice An outage that nobody saw for longer than this begins anew.
-    uint256 public constant MAX_UNSEEN = 1 days;
+    uint256 public constant MAX_UNSEEN = 1 hours;
     /// @notice So long after an outage was last seen it is no proof any more.
     uint256 public constant PROOF_PERIOD = 14 days;
     /// @dev Far more than any feed or pool needs; a source that burns its gas takes no more with it.
@@ -744,7 +744,8 @@ contract OracleAdapter is IOracleAdapter, IDeadProof, IMirrored {
             PoolTokensMismatch(c.pool, token0, token1)
         );
         (, , , uint16 cardinality, , , ) = ITwapPool(c.pool).slot0();
-        uint256 required = Math.ceilDiv(c.twapWindow, c.blockTime);
+        // A busy pool observes once a block; the window and the one before it have two ends, at the least one more.
+        uint256 required = Math.ceilDiv(2 * uint256(c.twapWindow), c.blockTime) + 1;
         require(cardinality >= required, CardinalityTooLow(c.pool, cardinality, required));
     }
 

@@ -484,7 +484,7 @@ contract Vault is
 
     /// @inheritdoc IVault
     function setOracle(address oracle) external restricted {
-        Parameters.setOracle(_market, oracle);
+        Parameters.setOracle(_market, oracle, SPACING);
     }
 
     /// @inheritdoc IVault

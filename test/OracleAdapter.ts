@@ -571,7 +571,7 @@ describe("OracleAdapter", () => {
       const isToken0 = order === "token 0";
 
       async function deployPool(
-        observations = 60,
+        observations = 120,
         [collateralDecimals, debtDecimals]: readonly [number, number] = [18, 6],
       ) {
         const [signer] = await ethers.getSigners();
@@ -633,17 +633,17 @@ describe("OracleAdapter", () => {
       it("refuses a pool that can hold too few observations for the window", async () => {
         const { config, pool, trade } = await deployPool(1);
         const factory = await ethers.getContractFactory("OracleAdapter");
-        await pool.increaseObservationCardinalityNext(60);
+        await pool.increaseObservationCardinalityNext(121);
         await expect(factory.deploy(config))
           .to.be.revertedWithCustomError(factory, "CardinalityTooLow")
-          .withArgs(config.pool, 1n, 50n);
+          .withArgs(config.pool, 1n, 101n);
         await trade(2_001); // the trade that makes the reserved room usable
         await factory.deploy(config);
         await factory.deploy({ ...config, blockTime: 10n }); // just enough
         await factory.deploy({ ...config, twapWindow: 1n, blockTime: 1n });
         await expect(factory.deploy({ ...config, blockTime: 7n }))
           .to.be.revertedWithCustomError(factory, "CardinalityTooLow")
-          .withArgs(await pool.getAddress(), 60n, 86n);
+          .withArgs(await pool.getAddress(), 121n, 173n);
       });
 
       it("refuses other tokens, no window and no pool", async () => {
@@ -796,7 +796,7 @@ describe("OracleAdapter", () => {
       });
 
       it("rounds the mean of every sign toward minus infinity", async () => {
-        const { config, feeds, pool, set } = await deployPool(60, [18, 18]);
+        const { config, feeds, pool, set } = await deployPool(120, [18, 18]);
         await set("collateral", 1);
         const adapter = await ethers.deployContract("OracleAdapter", [{ ...config, blockTime: 600n }]);
         await setCode(pool, observing(grown(0n)));
@@ -823,7 +823,7 @@ describe("OracleAdapter", () => {
         for (const sign of [1n, -1n]) {
           // The tick is the collateral's price, or its inverse.
           const isDear = isToken0 === sign > 0n;
-          const { config, feeds, pool } = await deployPool(60, isDear ? [0, 24] : [24, 0]);
+          const { config, feeds, pool } = await deployPool(120, isDear ? [0, 24] : [24, 0]);
           const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };
           const adapter = await ethers.deployContract("OracleAdapter", [
             {
@@ -849,7 +849,7 @@ describe("OracleAdapter", () => {
           [25, 6],
           [18, 25],
         ] as const) {
-          const { config } = await deployPool(60, decimals);
+          const { config } = await deployPool(120, decimals);
           await expect(factory.deploy({ ...config, blockTime: 600n }))
             .to.be.revertedWithCustomError(factory, "TokenDecimalsTooMany")
             .withArgs(decimals[0] === 25 ? config.collateral : config.debt, 25n, 24n);

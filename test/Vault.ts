@@ -4,6 +4,7 @@ import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types"
 import type { Contract } from "ethers";
 
 import {
+  DEFAULT_RISK,
   deployMarket,
   LEVEL,
   MAX_INT24,
@@ -1269,6 +1270,21 @@ describe("Vault", () => {
       await expect(m.vault.setOracle(other.oracle)).to.be.revertedWithCustomError(m.vault, "OracleMismatch");
       const same = await deployMarket(connection, { collateralPrice: 2_000n * USD });
       await m.vault.setOracle(same.oracle);
+    });
+
+    it("swaps the oracle only for one whose band the parameters allow, at both ends of a ramp", async () => {
+      const risk = { ...DEFAULT_RISK, maxLtv: 7_500n, liquidationThreshold: 8_000n, target: 7_800n };
+      const options = { collateralPrice: 2_000n * USD, risk };
+      const { vault } = await deployMarket(connection, options);
+      const wide = await deployMarket(connection, { ...options, band: 1_500n });
+      await vault.setOracle.staticCall(wide.oracle);
+      await vault.startRamp(
+        { ...risk, liquidationThreshold: DEFAULT_RISK.liquidationThreshold },
+        20n * 86_400n,
+      );
+      await expect(vault.setOracle(wide.oracle))
+        .to.be.revertedWithCustomError(vault, "InvalidRisk")
+        .withArgs("liquidationThreshold * (1 + band) * (1 + bonusMin) * (1 + step)^8 < 1");
     });
 
     it("refuses a token that takes a fee, and leaves nothing behind", async () => {

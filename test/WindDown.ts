@@ -21,8 +21,8 @@ const { time } = networkHelpers;
 const ETH = 10n ** 18n;
 const USDC = 10n ** 6n;
 const USD = 10n ** 8n;
-const DAY = 86_400n;
 const HOUR = 3_600n;
+const DAY = 24n * HOUR;
 const PLENTY = 10n ** 14n;
 const PRICE = 2_000n * USD;
 
@@ -192,10 +192,13 @@ describe("Wind-down (W4, W5)", () => {
       .withArgs(0n, 7n * DAY);
     await m.oracle.update();
     await kill(true);
-    for (let day = 0; day < 7; day++) {
-      await m.oracle.update(); // anyone's: what is not seen daily proves nothing
-      await time.increase(DAY - 60n);
-    }
+    const look = async (hours: number) => {
+      for (let hour = 0; hour < hours; hour++) {
+        await m.oracle.update(); // anyone's: what is not seen hourly proves nothing
+        await time.increase(HOUR - 10n);
+      }
+    };
+    await look(7 * 24);
     await m.oracle.update();
     expect((await m.oracle.read()).state).to.equal(STATE.Dead);
     await expect(start()).to.be.revertedWithCustomError(m.vault, "NotProvenDead"); // it does not live
@@ -205,10 +208,7 @@ describe("Wind-down (W4, W5)", () => {
       .to.be.revertedWithCustomError(m.vault, "NotProvenDead")
       .withArgs((proven: bigint) => proven > 6n * DAY && proven < 7n * DAY, 7n * DAY);
     await kill(true);
-    for (let day = 0; day < 8; day++) {
-      await m.oracle.update();
-      await time.increase(DAY - 60n);
-    }
+    await look(7 * 24 + 1);
     await m.oracle.update();
     await kill(false);
     await m.setPrices(PRICE, USD);
@@ -220,6 +220,22 @@ describe("Wind-down (W4, W5)", () => {
       m.vault,
       "WindingDown",
     );
+  });
+
+  it("sells for bonusMax at most while the sources are apart", async () => {
+    await m.vault.startWindDown(14n * DAY);
+    await time.increase(12n * DAY);
+    await m.setSource(m.feeds.primary, PRICE / 2n, USD);
+    await m.setSource(m.feeds.primary, PRICE / 2n, USD); // two rounds of a wrong source
+    await m.setSource(m.feeds.second, PRICE, USD);
+    expect((await m.oracle.read()).state).to.equal(STATE.Diverged);
+    const [before, holding] = await Promise.all([m.debt.balanceOf(keeper), m.collateral.balanceOf(keeper)]);
+    await liquidate();
+    const repaid = before - (await m.debt.balanceOf(keeper));
+    const worth = (((await m.collateral.balanceOf(keeper)) - holding) * 2_000n * USDC) / ETH;
+    expect(repaid).to.be.greaterThan(1_000n * USDC);
+    expect(worth).to.be.lessThanOrEqual((repaid * 10_801n) / 10_000n);
+    expect(worth).to.be.greaterThan((repaid * 10_790n) / 10_000n); // as much as that: the gap is far wider
   });
 
   describe("settling", () => {

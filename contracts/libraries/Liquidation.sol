@@ -211,21 +211,22 @@ library Liquidation {
         uint256 high,
         uint256 low,
         uint256 borrowIndex
-    ) internal view returns (Sale.Terms memory) {
+    ) internal view returns (Sale.Terms memory t) {
         Market.Liquidations storage l = self.liquidations;
         (uint256 threshold, uint256 target) = (l.threshold, l.target);
-        if (l.rampDuration != 0) (threshold, target) = Market.thresholdsOf(l);
-        return
-            Sale.terms(
-                Market.bookPriceUp(high, borrowIndex, units),
-                Market.bookPriceDown(low, borrowIndex, units),
-                threshold,
-                target,
-                self.risk.bonusMin,
-                l.bonusMax,
-                l.slope,
-                units.spacing
-            );
+        bool ramped = l.rampDuration != 0;
+        if (ramped) (threshold, target) = Market.thresholdsOf(l);
+        t = Sale.terms(
+            Market.bookPriceUp(high, borrowIndex, units),
+            Market.bookPriceDown(low, borrowIndex, units),
+            threshold,
+            target,
+            self.risk.bonusMin,
+            l.bonusMax,
+            l.slope,
+            units.spacing
+        );
+        if (ramped) t.boundGap();
     }
 
     // ------------------------------------------------------------------ the sweep

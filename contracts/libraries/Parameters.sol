@@ -171,7 +171,7 @@ library Parameters {
         _setReserveFactor(self, percent);
     }
 
-    function setOracle(Market.State storage self, address oracle) external {
+    function setOracle(Market.State storage self, address oracle, int24 spacing) external {
         IOracleAdapter old = IOracleAdapter(self.risk.oracle);
         Price memory a = old.read();
         Price memory b = IOracleAdapter(oracle).read();
@@ -190,7 +190,17 @@ library Parameters {
             fits = proven >= DEAD_FOR_ANY_SWAP || (a.low <= b.low && b.high <= a.high);
         }
         require(fits && b.state == PriceState.Fresh, IVault.OracleMismatch(a.low, a.high, b.low, b.high));
-        self.risk.oracle = oracle;
+        Market.Liquidations memory l = self.liquidations;
+        Market.Risk storage risk = self.risk;
+        // The band binds at the highest threshold: of a ramp, the higher end.
+        uint16 threshold =
+            l.rampThreshold > l.threshold && l.rampDuration != 0 ? l.rampThreshold : l.threshold;
+        checkRisk(
+            RiskParameters(risk.maxLtv, threshold, l.target, risk.bonusMin, l.bonusMax, l.slope),
+            spacing,
+            IOracleAdapter(oracle).band()
+        );
+        risk.oracle = oracle;
         emit IVault.SetOracle(oracle);
     }
 

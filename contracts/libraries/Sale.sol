@@ -86,6 +86,12 @@ library Sale {
         }
     }
 
+    /// @notice Bounds the gap's share of the bonus by bonusMax: where a ramp has brought the threshold low, nine tenths of the
+    /// equity are no bound.
+    function boundGap(Terms memory t) internal pure {
+        if (t.bonusGap > t.bonusMax) t.bonusGap = t.bonusMax;
+    }
+
     /// @notice The smallest liquidatable tick. A sweep does not need it: it compares ratios.
     function triggerTick(Terms memory t) internal pure returns (int24) {
         return Grid.ceilTick(t.triggerRatio, t.spacing);

@@ -213,6 +213,7 @@ contract Lens is ILens {
             liquidations.slope,
             s.reading.units.spacing
         );
+        if (liquidations.rampDuration != 0) s.terms.boundGap();
         s.triggerTick = s.terms.triggerTick();
     }
 

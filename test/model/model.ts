@@ -182,7 +182,8 @@ export class Model extends Lenders {
 
   /**
    * w = high / (1 + b). The bonus grows with the shortfall from bonusMin to bonusMax, and with the gap of the sources so
-   * that low / (1 + bonusMin) is not exceeded; above bonusMin it is at most nine tenths of the equity.
+   * that low / (1 + bonusMin) is not exceeded (in a ramp at most to bonusMax); above bonusMin it is at most nine tenths of the
+   * equity.
    */
   protected salePrice(tick: number, { high, low }: Terms): Real {
     const { risk } = this.parameters;
@@ -190,7 +191,8 @@ export class Model extends Lenders {
     const least = bps(risk.bonusMin);
     const shortfall = ltv.minus(bps(this.thresholds().liquidationThreshold)).orZero();
     const wanted = least.plus(shortfall.times(bps(risk.slope)).rounded(WEI)).least(bps(risk.bonusMax));
-    const gap = high.times(Real.one.plus(least)).over(low).minus(Real.one).rounded(WEI);
+    const gapOf = high.times(Real.one.plus(least)).over(low).minus(Real.one).rounded(WEI);
+    const gap = this.ramp === undefined ? gapOf : gapOf.least(bps(risk.bonusMax));
     const cap = high.over(this.grid.ratio(tick)).minus(Real.one).times(Real.ratio(9n, 10n)).rounded(WEI);
     const bonus = wanted.greatest(gap).least(cap.greatest(least));
     if (bonus.compare(cap) === 0) this.reach("bonus at the equity cap");
