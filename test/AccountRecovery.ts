@@ -11,11 +11,9 @@ import {
   type Vault,
 } from "../sdk/src/types/index.ts";
 import { openArbitrageur } from "../scripts/arbitrage.ts";
-import { MAX_INT24, MAX_UINT256, MIN_INT256 } from "./support/market.ts";
+import { DAY, MAX_INT24, MAX_UINT256, MIN_INT256, USDC } from "./support/market.ts";
 import { execute } from "./support/safe.ts";
 
-const HOUR = 3_600n;
-const DAY = 24n * HOUR;
 const DELAY = 2n * DAY;
 const WINDOW = 7n * DAY;
 const ACTION = { Recover: 0n, Lock: 1n, RecoverAndLock: 2n, Release: 3n } as const;
@@ -27,7 +25,6 @@ const ACTION_TYPE = [
   { name: "deadline", type: "uint256" },
 ];
 const NEVER = 2n ** 40n;
-const USDC = 10n ** 6n;
 const WETH = 10n ** 18n;
 
 const connection = await network.create();

@@ -3,16 +3,12 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
 import type { LiquidationReportStructOutput } from "../sdk/src/types/IVault.ts";
-import { deployMarket, MAX_INT24, type TestMarket } from "./support/market.ts";
+import { deployMarket, ETH, HOUR, MAX_INT24, orderOf, type TestMarket, USD, USDC } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 const { time } = networkHelpers;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
-const HOUR = 3_600n;
 /** Millionths of a whole token: the debt token has six decimals. */
 const CAP = 2_000n * USDC;
 const UNIT = 10n ** 12n;
@@ -54,16 +50,7 @@ describe("Cascade brake (W6)", () => {
     await time.increaseTo(now);
     const announced = await lens.liquidation(m.vault, maxRepay, fromTick, 0, true);
     await time.setNextBlockTimestamp(now + 1n);
-    const order = {
-      market: await m.vault.getAddress(),
-      maxRepay,
-      minCollateral: 0n,
-      fromTick,
-      maxTicks: 0n,
-      buyPot: true,
-      deadline: 2n ** 40n,
-      receiver: keeper.address,
-    };
+    const order = await orderOf(m.vault, keeper, { maxRepay, fromTick });
     const receipt = await (await m.liquidator.connect(keeper).liquidate(order, "0x")).wait();
     const log = receipt!.logs.find((l) => l.topics[0] === m.vault.interface.getEvent("Liquidate").topicHash);
     const report = m.vault.interface.parseLog(log!)!.args.report as LiquidationReportStructOutput;
@@ -74,19 +61,7 @@ describe("Cascade brake (W6)", () => {
   }
   const left = async () => (await lens.market(m.vault)).cascadeLeft / UNIT;
   const order = async (fromTick = MAX_INT24) =>
-    m.liquidator.connect(keeper).liquidate(
-      {
-        market: await m.vault.getAddress(),
-        maxRepay: 10_000_000n * USDC,
-        minCollateral: 0n,
-        fromTick,
-        maxTicks: 0n,
-        buyPot: true,
-        deadline: 2n ** 40n,
-        receiver: keeper.address,
-      },
-      "0x",
-    );
+    m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper, { fromTick }), "0x");
 
   it("is off at the start, and off again when the governor says so", async () => {
     expect((await lens.market(m.vault)).cascadeCap).to.equal(0n);

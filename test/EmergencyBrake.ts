@@ -1,14 +1,11 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 
-import { deployMarket, LEVEL, type TestMarket } from "./support/market.ts";
+import { DAY, deployMarket, HOUR, LEVEL, MINUTE, type TestMarket } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
-const MINUTE = 60n;
-const HOUR = 3_600n;
-const DAY = 86_400n;
 const REASON = ethers.encodeBytes32String("feed");
 const OTHER_REASON = ethers.encodeBytes32String("other");
 

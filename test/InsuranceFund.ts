@@ -1,12 +1,10 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 
-import { deployMarket } from "./support/market.ts";
+import { deployMarket, USDC } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers } = connection;
-
-const USDC = 10n ** 6n;
 
 describe("InsuranceFund", () => {
   it("gives a contract that poses as a market no token but the one that was paid in for it", async () => {

@@ -7,18 +7,18 @@ import { network } from "hardhat";
 import { maxLtvUnderStress } from "@breakwater/sdk/core";
 
 import {
-  type TestMarket,
   deployMarket,
   LEVEL,
-  MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
+  orderOf,
   STATE,
+  type TestMarket,
+  USD,
+  USDC,
 } from "./support/market.ts";
 
-const USD = 10n ** 8n;
 const ETHER = 10n ** 18n;
-const USDC = 10n ** 6n;
 const PRICE = 3_000n * USD;
 const REASON = new Uint8Array(32);
 
@@ -39,19 +39,9 @@ type Try = (market: TestMarket) => Promise<unknown>;
 const liquidate =
   (buyPot: boolean): Try =>
   async ({ vault, liquidator, signer }) =>
-    liquidator.connect(signer(4)).liquidate.staticCall(
-      {
-        market: await vault.getAddress(),
-        maxRepay: 10n ** 12n,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot,
-        deadline: MAX_UINT256,
-        receiver: signer(4),
-      },
-      "0x",
-    );
+    liquidator
+      .connect(signer(4))
+      .liquidate.staticCall(await orderOf(vault, signer(4), { maxRepay: 10n ** 12n, buyPot }), "0x");
 const adjust =
   (sub: bigint, collateral: bigint, debt: bigint): Try =>
   ({ vault, signer }) =>

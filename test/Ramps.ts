@@ -4,22 +4,23 @@ import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types"
 
 import { thresholdsAt } from "../sdk/src/core.ts";
 import {
+  DAY,
   DEFAULT_RISK,
   deployMarket,
+  ETH,
   LEVEL,
   MAX_INT24,
+  orderOf,
   type Risk,
   type TestMarket,
+  USD,
+  USDC,
 } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 const { time } = networkHelpers;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
-const DAY = 86_400n;
 const PRICE = 2_000n * USD;
 const LOWER: Risk = { ...DEFAULT_RISK, maxLtv: 7000n, liquidationThreshold: 7400n, target: 7100n };
 
@@ -49,20 +50,7 @@ describe("Ramps (W1 to W3)", () => {
     const { risk } = await view();
     return [risk.liquidationThreshold, risk.target];
   };
-  const liquidate = async () =>
-    m.liquidator.connect(keeper).liquidate(
-      {
-        market: await m.vault.getAddress(),
-        maxRepay: 10_000_000n * USDC,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: true,
-        deadline: 2n ** 40n,
-        receiver: keeper.address,
-      },
-      "0x",
-    );
+  const liquidate = async () => m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper), "0x");
   /** The ramp of LOWER over ten days; when it began. */
   const start = async (duration = 10n * DAY) => {
     await m.vault.startRamp(LOWER, duration);

@@ -5,10 +5,9 @@ import type { Addressable, Interface } from "ethers";
 import { deployImplementation, listingOf } from "../deploy/implementation.ts";
 import { deployLocal } from "../deploy/local.ts";
 import { ProxyAdmin__factory } from "../sdk/src/types/index.ts";
-import { LEVEL, MAX_UINT256, MIN_INT256 } from "./support/market.ts";
+import { HOUR, LEVEL, MAX_UINT256, MIN_INT256 } from "./support/market.ts";
 import { execute } from "./support/safe.ts";
 
-const HOUR = 3_600n;
 const DELAY = 48n * HOUR;
 const WINDOW = 72n * HOUR;
 /** In the order of IUpgrader's enum. */

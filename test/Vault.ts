@@ -6,20 +6,19 @@ import type { Contract } from "ethers";
 import {
   DEFAULT_RISK,
   deployMarket,
+  ETH,
   LEVEL,
-  MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
+  orderOf,
   STATE,
   type TestMarket,
+  USD,
+  USDC,
 } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
-
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
 
 describe("Vault", () => {
   let m: TestMarket;
@@ -53,20 +52,7 @@ describe("Vault", () => {
   const adjust = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n, owner = who) =>
     m.vault.connect(who).adjust(owner, sub, collateral, debt, who, "0x");
   const liquidate = async (maxRepay = 10_000_000n * USDC, more: Record<string, unknown> = {}) =>
-    m.liquidator.connect(keeper).liquidate(
-      {
-        market: await m.vault.getAddress(),
-        maxRepay,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: true,
-        deadline: 2n ** 40n,
-        receiver: keeper.address,
-        ...more,
-      },
-      "0x",
-    );
+    m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper, { maxRepay, ...more }), "0x");
   const pause = async (level: bigint, seconds: bigint) =>
     m.brake.pause(await m.vault.getAddress(), level, seconds, ethers.encodeBytes32String("test"));
   /** Both sources are stale from now on. */
@@ -742,16 +728,7 @@ describe("Vault", () => {
       await m.setSource(m.feeds.primary, 1_880n * USD); // no reason to liquidate
       await m.setSource(m.feeds.second, 1_835n * USD); // one, if it were alone
       expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
-      const order = {
-        market: await m.vault.getAddress(),
-        maxRepay: 10_000n * USDC,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: false,
-        deadline: 2n ** 40n,
-        receiver: keeper.address,
-      };
+      const order = await orderOf(m.vault, keeper, { maxRepay: 10_000n * USDC, buyPot: false });
       const attempt = async (gasLimit: bigint) =>
         m.liquidator
           .connect(keeper)
@@ -798,16 +775,7 @@ describe("Vault", () => {
       const caller = await ethers.deployContract("CallbackCaller");
       await adjust(alice, ETH, 1_600n * USDC);
       await m.setPrices(1_850n * USD);
-      const order = {
-        market: await m.vault.getAddress(),
-        maxRepay: 10_000n * USDC,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: false,
-        deadline: 2n ** 40n,
-        receiver: await caller.getAddress(),
-      };
+      const order = await orderOf(m.vault, caller, { maxRepay: 10_000n * USDC, buyPot: false });
       await expect(caller.liquidate(m.liquidator, order, [])).to.be.revertedWithCustomError(
         m.debt,
         "ERC20InsufficientAllowance",
@@ -860,27 +828,17 @@ describe("Vault", () => {
         MAX_UINT256,
       ]);
       await recorder.getFunction("call")(m.debt, approval);
-      const market = await m.vault.getAddress();
-      const order = {
-        market,
-        maxRepay: 10_000n * USDC,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: false,
-        deadline: 2n ** 40n,
-        receiver: bob.address,
-      };
+      const order = await orderOf(m.vault, bob, { maxRepay: 10_000n * USDC, buyPot: false });
       const [repaid, seized] = await m.liquidator.connect(keeper).liquidate.staticCall(order, "0x");
       const data = m.liquidator.interface.encodeFunctionData("liquidate", [order, "0xab"]);
       const tx = recorder.getFunction("call")(m.liquidator, data);
       const isNear = (amount: bigint) => (value: bigint) => value >= amount && value <= amount + 10n ** 12n;
       await expect(tx)
         .to.emit(recorder, "Liquidated")
-        .withArgs(await m.liquidator.getAddress(), market, isNear(repaid), isNear(seized), "0xab");
+        .withArgs(m.liquidator, m.vault, isNear(repaid), isNear(seized), "0xab");
       await expect(tx)
         .to.emit(m.vault, "Liquidate")
-        .withArgs(market, await recorder.getAddress(), bob.address, () => true);
+        .withArgs(m.vault, recorder, bob, () => true);
       expect(await m.collateral.balanceOf(bob)).to.be.greaterThan(10_000n * ETH);
     });
 
@@ -900,16 +858,7 @@ describe("Vault", () => {
         const market = await ethers.deployContract("FalseMarket");
         const target = await m.liquidator.getAddress();
         const asset = await m.debt.getAddress();
-        const order = {
-          market: await market.getAddress(),
-          maxRepay: PRICE,
-          minCollateral: 0n,
-          fromTick: MAX_INT24,
-          maxTicks: 0n,
-          buyPot: false,
-          deadline: 2n ** 40n,
-          receiver: bob.address,
-        };
+        const order = await orderOf(market, bob, { maxRepay: PRICE, buyPot: false });
         const abi = m.liquidator.interface;
         const ask = (amount: bigint, data = "0x") => ({
           target,

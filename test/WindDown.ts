@@ -5,24 +5,25 @@ import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types"
 
 import { Random } from "./differential/random.ts";
 import {
+  DAY,
   deployMarket,
-  STATE,
+  ETH,
+  HOUR,
   LEVEL,
   MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
+  orderOf,
+  STATE,
   type TestMarket,
+  USD,
+  USDC,
 } from "./support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 const { time } = networkHelpers;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
-const HOUR = 3_600n;
-const DAY = 24n * HOUR;
 const PLENTY = 10n ** 14n;
 const PRICE = 2_000n * USD;
 
@@ -53,19 +54,7 @@ describe("Wind-down (W4, W5)", () => {
   });
 
   const liquidate = async (market = m, from = keeper) =>
-    market.liquidator.connect(from).liquidate(
-      {
-        market: await market.vault.getAddress(),
-        maxRepay: PLENTY,
-        minCollateral: 0n,
-        fromTick: MAX_INT24,
-        maxTicks: 0n,
-        buyPot: true,
-        deadline: 2n ** 40n,
-        receiver: from.address,
-      },
-      "0x",
-    );
+    market.liquidator.connect(from).liquidate(await orderOf(market.vault, from, { maxRepay: PLENTY }), "0x");
   const kill = async (dead: boolean) => {
     for (const { collateral } of [m.feeds.primary, m.feeds.second]) await collateral.setReverting(dead);
   };

@@ -4,10 +4,9 @@ import { network } from "hardhat";
 
 import { deployLocal } from "../../deploy/local.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
-import { LEVEL, MAX_INT24, MAX_UINT256 } from "../support/market.ts";
+import { HOUR, LEVEL, MAX_INT24, MAX_UINT256 } from "../support/market.ts";
 import { execute } from "../support/safe.ts";
 
-const HOUR = 3600n;
 const RESUMER_DELAY = 30n * 60n;
 
 const connection = await network.create();

@@ -5,14 +5,12 @@
 import type { Model, Price } from "../model/model.ts";
 import { min } from "../model/market.ts";
 import { Real } from "../model/real.ts";
-import { DEFAULT_RISK } from "../support/market.ts";
+import { DEFAULT_RISK, HOUR, USD } from "../support/market.ts";
 import { Random } from "./random.ts";
 import { type Operation, LENDERS, OWNERS, SUBS } from "./sequence.ts";
 import type { Shape } from "./shapes.ts";
 
-const USD = 10n ** 8n;
 const Q128 = 1n << 128n;
-const HOUR = 3600n;
 const PLENTY = 1n << 120n;
 /** Of units: below it a rounding blurs the tick of what comes next, and the run would soon end. */
 const CLEAR = 20_000n;

@@ -6,9 +6,17 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 
-import { type TestMarket, deployMarket, LEVEL, MAX_UINT256, MIN_INT256, STATE } from "../support/market.ts";
+import {
+  deployMarket,
+  HOUR,
+  LEVEL,
+  MAX_UINT256,
+  MIN_INT256,
+  STATE,
+  type TestMarket,
+  USD,
+} from "../support/market.ts";
 
-const USD = 10n ** 8n;
 const ETHER = 10n ** 18n;
 const PRICE = 3_000n * USD;
 
@@ -29,7 +37,6 @@ const ORACLE: Record<State, (market: TestMarket, price: bigint) => Promise<unkno
 };
 
 const REASON = new Uint8Array(32);
-const HOUR = 3_600n;
 
 /** Every way to a level. */
 const BRAKE: Record<string, { level: Level; enter: (market: TestMarket) => Promise<unknown> }> = {

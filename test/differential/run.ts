@@ -13,7 +13,7 @@ import { id, toBeHex } from "ethers";
 
 import { type Parameters, type Price, Model, Refusal } from "../model/model.ts";
 import { Real } from "../model/real.ts";
-import { LEVEL, MAX_UINT256 } from "../support/market.ts";
+import { HOUR, LEVEL, MAX_UINT256 } from "../support/market.ts";
 import { FULL } from "../support/tiny.ts";
 import * as borrowers from "./borrowers.ts";
 import type { Call, Log } from "./chain.ts";
@@ -32,7 +32,6 @@ import type { Venue } from "./venue.ts";
 
 const STATES = ["Dead", "Single", "Diverged", "Fresh"] as const;
 const LEVELS = ["None", "NoNewRisk", "Grace", "LiquidationsPaused"] as const;
-const HOUR = 3600n;
 const PLENTY = 1n << 120n;
 /** Operations between two readings of what hardly ever changes. */
 const SELDOM = 10;

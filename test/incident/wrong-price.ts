@@ -7,12 +7,10 @@ import type { Result } from "ethers";
 import { network } from "hardhat";
 
 import type { OracleConfigStruct } from "../../sdk/src/types/OracleAdapter.ts";
-import { deployMarket, MAX_INT24, MAX_UINT256, MIN_INT256, STATE } from "../support/market.ts";
+import { deployMarket, MAX_UINT256, MIN_INT256, orderOf, STATE, USD, USDC } from "../support/market.ts";
 import { createPool, deployUniswap, sqrtPriceOf, tradeTo } from "../support/uniswap.ts";
 
-const USD = 10n ** 8n;
 const ETHER = 10n ** 18n;
-const USDC = 10n ** 6n;
 const PRICE = 3_000n * USD;
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -34,19 +32,7 @@ async function openMarket() {
 type Opened = Awaited<ReturnType<typeof openMarket>>;
 
 const liquidate = async ({ vault, liquidator, keeper }: Opened) =>
-  liquidator.connect(keeper).liquidate(
-    {
-      market: await vault.getAddress(),
-      maxRepay: 10n ** 12n,
-      minCollateral: 0n,
-      fromTick: MAX_INT24,
-      maxTicks: 0n,
-      buyPot: true,
-      deadline: MAX_UINT256,
-      receiver: keeper,
-    },
-    "0x",
-  );
+  liquidator.connect(keeper).liquidate(await orderOf(vault, keeper, { maxRepay: 10n ** 12n }), "0x");
 
 /** Everything that does not take new risk goes on. */
 async function expectBusiness({ vault, owner, lender }: Opened, lendersGoOn: boolean) {

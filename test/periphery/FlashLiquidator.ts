@@ -2,15 +2,21 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
-import { deployMarket, MAX_INT24, MAX_UINT256, type TestMarket } from "../support/market.ts";
+import {
+  deployMarket,
+  ETH,
+  MAX_INT24,
+  MAX_UINT256,
+  orderOf,
+  type TestMarket,
+  USD,
+  USDC,
+} from "../support/market.ts";
 import { createPool, deployUniswap, sqrtPriceOf, tradeTo } from "../support/uniswap.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
 const FEE = 500n;
 
 /** WETH/USDC at 2,000 with positions of LTV 50 to 80 %, and a Uniswap pool of finite depth. */
@@ -216,25 +222,12 @@ describe("FlashLiquidator", () => {
     await move(1_840);
     const rogue = await ethers.deployContract("CallbackCaller");
     await expect(
-      rogue.liquidate(
-        m.liquidator,
+      rogue.liquidate(m.liquidator, await orderOf(m.vault, rogue, { maxRepay: 100n * USDC, buyPot: false }), [
         {
-          market: await m.vault.getAddress(),
-          maxRepay: 100n * USDC,
-          minCollateral: 0n,
-          fromTick: MAX_INT24,
-          maxTicks: 0n,
-          buyPot: false,
-          deadline: 2n ** 40n,
-          receiver: await rogue.getAddress(),
+          target: await flash.getAddress(),
+          data: flash.interface.encodeFunctionData("liquidate", [await params()]),
         },
-        [
-          {
-            target: await flash.getAddress(),
-            data: flash.interface.encodeFunctionData("liquidate", [await params()]),
-          },
-        ],
-      ),
+      ]),
     ).to.be.revertedWithCustomError(m.vault, "ReentrancyGuardReentrantCall");
   });
 

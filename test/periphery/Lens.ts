@@ -7,22 +7,23 @@ import type { Lens } from "../../types/ethers-contracts/index.js";
 import {
   BPS,
   deployMarket,
+  ETH,
   LEVEL,
+  type MarketOptions,
   MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
+  orderOf,
   STATE,
-  WAD,
-  type MarketOptions,
   type TestMarket,
+  USD,
+  USDC,
+  WAD,
 } from "../support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
 const Q128 = 1n << 128n;
 const BORROW_INDEX_ONE = 1n << 72n;
 const VERDICT = {
@@ -92,16 +93,8 @@ describe("Lens", () => {
     );
   const preview = (maxRepay = MAX_UINT256, fromTick = MAX_INT24, maxTicks = 0n, buyPot = true) =>
     lens.liquidation.staticCall(m.vault, maxRepay, fromTick, maxTicks, buyPot, PENDING);
-  const order = async (maxRepay = MAX_UINT256, fromTick = MAX_INT24, maxTicks = 0n, buyPot = true) => ({
-    market: await m.vault.getAddress(),
-    maxRepay,
-    minCollateral: 0n,
-    fromTick,
-    maxTicks,
-    buyPot,
-    deadline: 2n ** 40n,
-    receiver: keeper.address,
-  });
+  const order = async (maxRepay = MAX_UINT256, fromTick = MAX_INT24, maxTicks = 0n, buyPot = true) =>
+    orderOf(m.vault, keeper, { maxRepay, fromTick, maxTicks, buyPot });
   const liquidate = async (...args: Parameters<typeof order>) =>
     m.liquidator.connect(keeper).liquidate(await order(...args), "0x");
 

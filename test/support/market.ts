@@ -16,7 +16,7 @@
  */
 import type { Artifact } from "hardhat/types/artifacts";
 import type { NetworkConnection } from "hardhat/types/network";
-import type { Signer } from "ethers";
+import { type AddressLike, type Addressable, type Signer, resolveAddress } from "ethers";
 
 import type {
   EmergencyBrake,
@@ -27,6 +27,15 @@ import type {
   TestToken,
   Vault,
 } from "../../types/ethers-contracts/index.js";
+import type { ILiquidator } from "../../types/ethers-contracts/contracts/Liquidator.js";
+
+/** A whole token of 18 and of 6 decimals, a dollar of the feeds. */
+export const ETH = 10n ** 18n;
+export const USDC = 10n ** 6n;
+export const USD = 10n ** 8n;
+export const MINUTE = 60n;
+export const HOUR = 3_600n;
+export const DAY = 86_400n;
 
 export const BPS = 10_000n;
 export const WAD = 10n ** 18n;
@@ -93,6 +102,25 @@ export const DEFAULT_RISK: Risk = {
   bonusMax: 800n,
   slope: 5000n,
 };
+
+/** What a liquidator asks for: everything from the top, and the pot, for as much as 10 million USDC. */
+export async function orderOf(
+  market: Addressable,
+  receiver: AddressLike,
+  more: Partial<ILiquidator.OrderStruct> = {},
+): Promise<ILiquidator.OrderStruct> {
+  return {
+    market: await market.getAddress(),
+    maxRepay: 10_000_000n * USDC,
+    minCollateral: 0n,
+    fromTick: MAX_INT24,
+    maxTicks: 0n,
+    buyPot: true,
+    deadline: 2n ** 40n,
+    receiver: await resolveAddress(receiver),
+    ...more,
+  };
+}
 
 /** Practically none. */
 export const DEFAULT_CAPS: Caps = { debt: 2n ** 79n, collateral: 2n ** 79n, minDebt: 10_000_000n };

@@ -3,17 +3,25 @@
  * attacker's whole wealth is compared: tokens, positions and shares, at the price better for the attacker.
  */
 import { expect } from "chai";
+import type { AddressLike } from "ethers";
 import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
-import { deployMarket, MAX_INT24, MAX_UINT256, MIN_INT256, type TestMarket } from "../support/market.ts";
+import {
+  deployMarket,
+  ETH,
+  MAX_INT24,
+  MAX_UINT256,
+  MIN_INT256,
+  orderOf,
+  type TestMarket,
+  USD,
+  USDC,
+} from "../support/market.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
-const ETH = 10n ** 18n;
-const USDC = 10n ** 6n;
-const USD = 10n ** 8n;
 const PLENTY = 10n ** 13n;
 const DEAR = 2_000n;
 
@@ -42,17 +50,8 @@ describe("Threats: liquidations", () => {
 
   const open = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n) =>
     m.vault.connect(who).adjust(who, sub, collateral, debt, who, "0x");
-  const order = async (receiver: { address: string }, more: Record<string, unknown> = {}) => ({
-    market: await m.vault.getAddress(),
-    maxRepay: PLENTY,
-    minCollateral: 0n,
-    fromTick: MAX_INT24,
-    maxTicks: 0n,
-    buyPot: true,
-    deadline: 2n ** 40n,
-    receiver: receiver.address,
-    ...more,
-  });
+  const order = async (receiver: AddressLike, more: Record<string, unknown> = {}) =>
+    orderOf(m.vault, receiver, { maxRepay: PLENTY, ...more });
   const liquidate = async (who: HardhatEthersSigner, more: Record<string, unknown> = {}) =>
     m.liquidator.connect(who).liquidate(await order(who, more), "0x");
 
@@ -168,10 +167,7 @@ describe("Threats: liquidations", () => {
     await m.setPrices(1_800n * USD);
     await caller.call(m.vault, i.encodeFunctionData("adjust", [self, 0n, 100n * ETH, 0n, self, "0x"]));
     const approve = m.debt.interface.encodeFunctionData("approve", [await m.liquidator.getAddress(), PLENTY]);
-    const attack = m.liquidator.interface.encodeFunctionData("liquidate", [
-      await order({ address: self }),
-      "0x",
-    ]);
+    const attack = m.liquidator.interface.encodeFunctionData("liquidate", [await order(self), "0x"]);
     await expect(
       caller.adjust(m.vault, 0n, -50n * ETH, 0n, [
         { target: await m.debt.getAddress(), data: approve },
