@@ -42,7 +42,7 @@ environment
   GAS_BASE             expected gas of a liquidation without its ticks (700000)
   GAS_PER_TICK         expected gas of each (15000)
   SEIZE                pay the gas of seizing insolvent ticks: yes or no (yes)
-  POKE_MINUTES         least time between pokes of one market's clocks, at most 60; 0: none (30)
+  POKE_MINUTES         least time between pokes of one market's clocks, at most 60; 0: none (10)
   POLL_MS              between looks for a new block (1000)
   LOG_LEVEL            debug, info, warn or error (info)
 `;
@@ -71,7 +71,7 @@ const schema = z
     GAS_BASE: whole(1, 700_000),
     GAS_PER_TICK: whole(0, 15_000),
     SEIZE: z.enum(["yes", "no"]).default("yes"),
-    POKE_MINUTES: whole(0, 30).refine((minutes) => minutes <= 60, "must be at most 60"),
+    POKE_MINUTES: whole(0, 10).refine((minutes) => minutes <= 60, "must be at most 60"),
     POLL_MS: whole(50, 1_000),
     LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   })

@@ -22,7 +22,7 @@ const parameters: Parameters = {
   gasBase: 700_000n,
   gasPerTick: 15_000n,
   seizeGas: true,
-  pokePeriod: 1_800n,
+  pokePeriod: 600n,
 };
 
 /** The window of the pools' time-weighted prices. */
@@ -141,13 +141,13 @@ describe("keeper on a chain", function () {
       (await round()).decisions[0]!.actions.filter(({ kind }) => kind === "poke").length;
     expect(await pokes()).to.equal(1);
     expect(await pokes()).to.equal(0);
-    for (let period = 0; period < 3; period++) {
-      await connection.networkHelpers.time.increase(1_800);
+    for (let period = 0; period < 9; period++) {
+      await connection.networkHelpers.time.increase(600);
       await local.setPrice("ETH/USD", "2100");
       await local.setPrice("USDC/USD", "1");
       expect(await pokes()).to.equal(1);
     }
-    // Nobody else looked, and an interval counts for an hour at most.
+    // Nobody else looked, and an interval counts for ten minutes at most.
     const spent = Number(full - (await oracle.vetoLeft()));
     expect(spent, String(spent)).to.be.within(5_300, 5_500);
     expect(says()).to.include("weth-usdc: poked the oracle: the price is Diverged");
