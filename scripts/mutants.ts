@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 
 import { generate, type Mutant } from "./mutants/generate.ts";
 import { build, fingerprint } from "./mutants/project.ts";
+import { readKills, writeKills } from "./mutants/kills.ts";
 import { type Result, summarize, toMarkdown, toTable } from "./mutants/report.ts";
 import { STAGES } from "./mutants/stages.ts";
 import type { Failure, Job, Verdict } from "./mutants/worker.ts";
@@ -18,7 +19,8 @@ const HELP = `npm run test:mutants -- [--file NAME] [--id N] [--survivors] [--sa
 Changes the contracts in one place at a time and runs the quick suite: a change that no test notices survives, and shows
 what is not tested. All changes are compiled at once, each behind a question which of them is active; so the first run
 builds for some minutes, and every mutant takes seconds. Results are kept in cache/mutants: an interrupted run goes on.
-A run over everything writes docs/audit/mutants.md and mutants.json.
+What was killed is also kept in scripts/mutants/kills.json, which is committed: while a mutated file stays as it is, its
+mutants need not die again. A run over everything writes docs/audit/mutants.md and mutants.json.
 
 --file NAME   mutants of one file only: Grid, TickBook, …
 --id N        shows one mutant and what its tests say
@@ -115,9 +117,11 @@ const known = new Map<string, Known>();
 /** What killed it before, by key; what killed its neighbours lately, by function and by file. */
 const killers = new Map<string, Failure>();
 const recent = new Map<string, Failure[]>();
-if (existsSync(record) && !options.fresh) {
-  for (const line of readFileSync(record, "utf8").split("\n").filter(Boolean)) {
-    const entry = JSON.parse(line) as Known;
+const kills = fileURLToPath(new URL("mutants/kills.json", import.meta.url));
+if (!options.fresh) {
+  const lines = existsSync(record) ? readFileSync(record, "utf8").split("\n").filter(Boolean) : [];
+  const committed = readKills(kills, mutants).map((kill) => ({ ...kill, suite: "", milliseconds: 0 }));
+  for (const entry of [...committed, ...lines.map((line) => JSON.parse(line) as Known)]) {
     if (entry.killedBy) killers.set(entry.key, entry.killedBy);
     // Of changed sources only the test that will probably kill again is worth knowing.
     if (entry.version === versions.get(entry.key.split(" ")[0]!)) known.set(entry.key, entry);
@@ -277,6 +281,12 @@ function remember({ file, function: name }: Mutant, killer: Failure) {
 const show = ({ id, file, line, rule, before, after }: Mutant) =>
   `${id} ${file}:${line} ${rule}\n    - ${before}\n    + ${after || "(removed)"}`;
 
+const saveKills = () =>
+  writeKills(
+    kills,
+    [...known.values()].flatMap(({ killedBy, ...entry }) => (killedBy ? [{ ...entry, killedBy }] : [])),
+  );
+
 mkdirSync(home, { recursive: true });
 const waiting = options.id === undefined ? chosen.filter((mutant) => !isKnown(mutant)) : chosen;
 const workers = Array.from({ length: Math.max(1, Math.min(jobs, waiting.length)) }, (_, i) => new Worker(i));
@@ -345,6 +355,7 @@ if (waiting.length > 0) {
           say(`${waits ? "Survived so far" : "Survived"}: ${show(mutant)}`);
         }
         if (done % 50 === 0 && !waits) {
+          saveKills();
           const minutes = ((Date.now() - began) / 60_000).toFixed(1);
           say(`${done} of ${total} after ${minutes} minutes`);
         }
@@ -356,6 +367,7 @@ if (waiting.length > 0) {
 
 // ------------------------------------------------------------------ result
 
+saveKills();
 const results: Result[] = chosen.map((mutant) => ({
   ...mutant,
   killedBy: known.get(mutant.key)?.killedBy ?? null,
