@@ -257,6 +257,27 @@ contract SaleTest is Test {
         assertNear(last, 0.015e18, 10, "bonusMin at the end");
     }
 
+    /// @dev Below a ramped threshold nine tenths of the equity are no bound: bonusMax is, with the sources however far apart.
+    function test_aBoundGapTakesNoMoreThanBonusMax() public pure {
+        Sale.Terms memory t = Sale.terms(
+            2000 << 128,
+            1500 << 128,
+            LT,
+            TARGET,
+            BONUS_MIN,
+            BONUS_MAX,
+            SLOPE,
+            SPACING
+        );
+        uint256 ratio = (1000 << 128) >> t.shift;
+        assertNear((t.high * 1e18) / Sale.salePrice(t, ratio), 1.353333333333333333e18, 10, "the gap");
+        t.boundGap();
+        assertNear((t.high * 1e18) / Sale.salePrice(t, ratio), 1.08e18, 10, "bonusMax");
+        t.bonusGap = t.bonusMax - 1;
+        t.boundGap();
+        assertEq(t.bonusGap, t.bonusMax - 1, "a smaller one stays");
+    }
+
     /// @dev Partial liquidation grows into total seizure: what is left falls without a jump to almost nothing.
     function test_debtLeftFallsContinuouslyToNothing() public pure {
         Sale.Terms memory t = Sale.terms(
