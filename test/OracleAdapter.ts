@@ -504,6 +504,11 @@ describe("OracleAdapter", () => {
         { jumpLimit: 1n },
         { jumpLimit: 4_000n },
         { jumpLimitMax: 5_000n },
+        { calmVolatility: 2_499n },
+        { volatilityPeriod: 300n },
+        { maxLtvCut: 5_000n },
+        { vetoBudget: 1n },
+        { vetoBudget: 31_535_999n, vetoRefill: 31_536_000n },
         { debtFeed: { ...debtFeed, maxAge: 1n } },
         { debtFeed: { ...debtFeed, minAnswer: 1n, maxAnswer: 2n } },
         { debtFeed: { ...debtFeed, feed: precise } },
@@ -562,6 +567,12 @@ describe("OracleAdapter", () => {
       await refused({ jumpLimit: 0n }, "JumpLimitOutOfRange", 0n, 4_000n, 5_000n);
       await refused({ jumpLimit: 4_001n }, "JumpLimitOutOfRange", 4_001n, 4_000n, 5_000n);
       await refused({ jumpLimitMax: 5_001n }, "JumpLimitOutOfRange", 1_000n, 5_001n, 5_000n);
+      await refused({ calmVolatility: 2_500n }, "VolatilityOutOfRange", 2_500n, 2_500n, 43_200n);
+      await refused({ volatilityPeriod: 299n }, "VolatilityOutOfRange", 800n, 2_500n, 299n);
+      await refused({ maxLtvCut: 5_001n }, "MaxLtvCutTooLarge", 5_001n, 5_000n);
+      await refused({ vetoBudget: 0n }, "VetoOutOfRange", 0n, 2_592_000n);
+      await refused({ vetoBudget: 2_592_000n }, "VetoOutOfRange", 2_592_000n, 2_592_000n);
+      await refused({ vetoRefill: 31_536_001n }, "VetoOutOfRange", 21_600n, 31_536_001n);
     });
   });
 
@@ -731,6 +742,21 @@ describe("OracleAdapter", () => {
         await set("collateral", 2_000);
         await set("debt", 1);
         expect((await adapter.read()).state).to.equal(STATE.Fresh);
+      });
+
+      it("spans its window and the one before when it is alone and has jumped", async () => {
+        const { adapter, pool, trade, feeds } = await deployWithPool();
+        await time.increase(WINDOW);
+        await adapter.update();
+        await feeds.collateral.setReverting(true);
+        await trade(2_150);
+        await time.increase(WINDOW - 1);
+        const { low, high } = await adapter.read();
+        const { tickCumulatives: at } = await pool.observe([2 * WINDOW, WINDOW]);
+        const before = priceAtTick((at[1]! - at[0]!) / BigInt(WINDOW));
+        expectNear(low, before, 2e-4);
+        expectNear(high, priceAtTick((await meanTick(pool)).tick), 2e-4);
+        expect(toNumber(high) / toNumber(low)).to.be.greaterThan(1.06);
       });
 
       it("costs no more to read than feeds do", async () => {
