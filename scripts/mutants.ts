@@ -14,7 +14,7 @@ import { type Result, summarize, toMarkdown, toTable } from "./mutants/report.ts
 import { STAGES } from "./mutants/stages.ts";
 import type { Failure, Job, Verdict } from "./mutants/worker.ts";
 
-const HELP = `npm run test:mutants -- [--file NAME] [--id N] [--survivors] [--sample N] [--fresh] [--jobs N] [--list] [--json]
+const HELP = `npm run test:mutants -- [--file NAMES] [--id N] [--survivors] [--sample N] [--fresh] [--jobs N] [--list] [--json]
 
 Changes the contracts in one place at a time and runs the quick suite: a change that no test notices survives, and shows
 what is not tested. All changes are compiled at once, each behind a question which of them is active; so the first run
@@ -22,7 +22,7 @@ builds for some minutes, and every mutant takes seconds. Results are kept in cac
 What was killed is also kept in scripts/mutants/kills.json, which is committed: while a mutated file stays as it is, its
 mutants need not die again. A run over everything writes docs/audit/mutants.md and mutants.json.
 
---file NAME   mutants of one file only: Grid, TickBook, …
+--file NAMES  mutants of these files only: Grid,TickBook,…
 --id N        shows one mutant and what its tests say
 --survivors   runs those again that survived
 --sample N    N mutants, evenly spread
@@ -68,8 +68,10 @@ const versions = new Map(
 const suite = hashOf(globSync("test/**/*.{ts,sol}", { cwd: root }).toSorted());
 const chosen = choose();
 if (options.list) {
-  for (const { id, file, line, rule, before, after } of chosen)
-    console.log(`${id}\t${file}:${line}\t${rule}\t${before}\t${after}`);
+  const rows = chosen.map(
+    ({ id, file, line, rule, before, after }) => `${id}\t${file}:${line}\t${rule}\t${before}\t${after}\n`,
+  );
+  writeFileSync(1, rows.join("")); // a pipe would lose what console.log has not written yet
   process.exit();
 }
 
@@ -79,9 +81,10 @@ function choose(): Mutant[] {
     if (!mutant) throw new Error(`There is no mutant ${options.id}; the last is ${mutants.length}`);
     return [mutant];
   }
-  const name = options.file;
-  const ours = mutants.filter(({ file }) => name === undefined || file.endsWith(`/${name}.sol`));
-  if (ours.length === 0) throw new Error(`No mutants of ${name}; files: ${Object.keys(STAGES).join(", ")}`);
+  const names = options.file?.split(",");
+  const ours = mutants.filter(({ file }) => names?.some((name) => file.endsWith(`/${name}.sol`)) ?? true);
+  if (ours.length === 0)
+    throw new Error(`No mutants of ${options.file}; files: ${Object.keys(STAGES).join(", ")}`);
   const size = Number(options.sample ?? ours.length);
   const step = Math.max(1, ours.length / size);
   return ours.filter((_, index) => Math.floor(index / step) !== Math.floor((index - 1) / step));

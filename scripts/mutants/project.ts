@@ -29,8 +29,8 @@ const LEFT_OUT = new Set([
   "hardhat.config.ts",
 ]);
 
-// The same compiler settings. Contracts outgrow the limit of code size; an endless loop ends with the gas; a failing
-// sequence is not made shorter.
+// The same compiler settings. Contracts outgrow the limit of code size; an endless loop ends with the gas; fewer runs than
+// in the suite, so whatever they kill the suite kills; a failing sequence is not made shorter.
 const CONFIG = `import base from "./hardhat.base.ts";
 
 const { default: chain } = base.networks;
@@ -48,6 +48,7 @@ export default {
         default: {
           ...profiles.default,
           gasLimit: 1_000_000_000n,
+          fuzz: { ...profiles.default.fuzz, runs: 64 },
           invariant: { runs: 4, depth: 64, failOnRevert: true, shrinkRunLimit: 0 },
         },
       },
