@@ -41,6 +41,7 @@ export function compareState(model: Model, venue: Venue, book: BookState, views:
   expectEqual("cascade cap", book.cascade?.cap, model.cascade?.cap);
   expectEqual("cascade window", book.cascade?.window, model.cascade?.window);
   admit("used of the cascade cap", model.cascadeUsed(), usedOf(book, model.now));
+  if (book.cascade !== undefined) model.adoptCascade(book.cascade.used, book.cascade.usedAt);
   for (const [name, position] of book.positions) {
     const account = model.account(name);
     expectEqual(`tick of ${name}`, position.tick, account.tick);

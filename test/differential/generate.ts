@@ -439,12 +439,12 @@ export class Generator {
   /** On, with a cap around the debt of a tick, so that it binds; sometimes with next to none, or off. */
   private cascade(model: Model): Operation[] {
     const { random } = this;
-    if (random.chance(20)) return [{ do: "cascade", cap: 0n, window: 0n }];
+    if (random.chance(model.cascade === undefined ? 2 : 50)) return [{ do: "cascade", cap: 0n, window: 0n }];
     const ticks = model.populatedTicks();
     const tick = random.chance(60) ? ticks[0] : [undefined, ...ticks][random.index(ticks.length + 1)];
     const debt = tick === undefined ? MICRO : model.tickDebt(tick).times(model.borrowIndex);
     const cap = (debt.over(MICRO).ceil() * random.between(0n, 20_000n)) / 10_000n + 1n;
-    const window = random.chance(2) ? 0n : random.magnitude(60n, 24n * HOUR);
+    const window = random.chance(2) ? 0n : random.magnitude(60n, 12n * HOUR);
     return [{ do: "cascade", cap: min(cap, 2n ** 80n - 1n), window }];
   }
 

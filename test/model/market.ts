@@ -275,14 +275,20 @@ export class Market {
     this.cascade = cap === 0n ? undefined : { cap, window, room, at: this.now };
   }
 
-  /** Millionths of a whole debt token that may be sold now: it fills evenly, and empty to full in the window. */
+  /** Millionths of a whole debt token that may be sold now: it fills evenly, in whole ones, empty to full in the window. */
   cascadeRoom({ cap, window, room, at }: Cascade): Real {
-    return room.plus(Real.ratio(cap * (this.now - at), window).rounded()).least(Real.of(cap));
+    return room.plus(Real.of((cap * (this.now - at)) / window)).least(Real.of(cap));
   }
 
   cascadeUsed(): Real {
     const { cascade } = this;
     return cascade === undefined ? Real.zero : Real.of(cascade.cap).minus(this.cascadeRoom(cascade)).orZero();
+  }
+
+  /** Takes over what an implementation counts as used, after it was compared: millionths are much where debts are tiny. */
+  adoptCascade(used: bigint, at: bigint): void {
+    const { cap, window } = this.cascade!;
+    this.cascade = { cap, window, room: Real.of(cap - used), at };
   }
 
   protected get cascadeSpent(): boolean {
