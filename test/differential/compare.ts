@@ -38,6 +38,10 @@ export function compareState(model: Model, venue: Venue, book: BookState, views:
   const thresholds = thresholdsOf(book, model.now);
   expectEqual("liquidation threshold", thresholds.liquidationThreshold, liquidationThreshold);
   expectEqual("target", thresholds.target, target);
+  expectEqual("cascade cap", book.cascade?.cap, model.cascade?.cap);
+  expectEqual("cascade window", book.cascade?.window, model.cascade?.window);
+  admit("used of the cascade cap", model.cascadeUsed(), usedOf(book, model.now));
+  if (book.cascade !== undefined) model.adoptCascade(book.cascade.used, book.cascade.usedAt);
   for (const [name, position] of book.positions) {
     const account = model.account(name);
     expectEqual(`tick of ${name}`, position.tick, account.tick);
@@ -75,6 +79,13 @@ function thresholdsOf({ ramp, graceUntil }: BookState, now: bigint) {
       (sum(from.liquidationThreshold, to.liquidationThreshold) + duration - 1n) / duration,
     target: sum(from.target, to.target) / duration,
   };
+}
+
+/** What the stored cascade brake says. */
+function usedOf({ cascade }: BookState, now: bigint): bigint {
+  if (cascade === undefined) return 0n;
+  const used = cascade.used - (cascade.cap * (now - cascade.usedAt)) / cascade.window;
+  return used > 0n ? used : 0n;
 }
 
 /** Invariants of the book by itself. */

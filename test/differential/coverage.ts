@@ -32,6 +32,9 @@ export const RARE = [
   "ramp halted",
   "ramp goes on",
   "wind-down",
+  "cascade cap reached",
+  "one step that counts whole",
+  "seized beyond the cap at two rounds",
   "settled whole",
   "settled in part",
 ] as const;

@@ -3,7 +3,7 @@
  * interesting: at populated ticks, at the edge of what is allowed, at what has just become liquidatable.
  */
 import type { Model, Price } from "../model/model.ts";
-import { min } from "../model/market.ts";
+import { MICRO, min } from "../model/market.ts";
 import { Real } from "../model/real.ts";
 import { DEFAULT_RISK, HOUR, USD } from "../support/market.ts";
 import { Random } from "./random.ts";
@@ -40,6 +40,7 @@ const CALM = {
   poke: 1,
   settle: 1,
   windDown: 0,
+  cascade: 2,
 };
 const MOVES = { wobble: 50, fall: 30, crash: 8, rise: 12 };
 
@@ -47,7 +48,7 @@ const MOVES = { wobble: 50, fall: 30, crash: 8, rise: 12 };
 const CLIMATES = {
   calm: { weights: CALM, moves: MOVES, floor: 5n },
   crash: {
-    weights: { ...CALM, open: 30, movePrice: 20, liquidate: 30, seize: 8, insure: 4 },
+    weights: { ...CALM, open: 30, movePrice: 20, liquidate: 30, seize: 8, insure: 4, cascade: 4 },
     moves: { wobble: 15, fall: 35, crash: 35, rise: 15 },
     floor: 20n,
   },
@@ -433,6 +434,18 @@ export class Generator {
 
   private windDown(): Operation[] {
     return [{ do: "windDown", seconds: this.random.between(14n, 20n) * 24n * HOUR }];
+  }
+
+  /** On, with a cap around the debt of a tick, so that it binds; sometimes with next to none, or off. */
+  private cascade(model: Model): Operation[] {
+    const { random } = this;
+    if (random.chance(model.cascade === undefined ? 2 : 50)) return [{ do: "cascade", cap: 0n, window: 0n }];
+    const ticks = model.populatedTicks();
+    const tick = random.chance(60) ? ticks[0] : [undefined, ...ticks][random.index(ticks.length + 1)];
+    const debt = tick === undefined ? MICRO : model.tickDebt(tick).times(model.borrowIndex);
+    const cap = (debt.over(MICRO).ceil() * random.between(0n, 20_000n)) / 10_000n + 1n;
+    const window = random.chance(2) ? 0n : random.magnitude(60n, 12n * HOUR);
+    return [{ do: "cascade", cap: min(cap, 2n ** 80n - 1n), window }];
   }
 
   private settle(model: Model): Operation[] {

@@ -1,4 +1,4 @@
-/** Ramps and wind-down, and what anyone does about them. */
+/** Ramps, wind-down and the cascade brake, and what anyone does about them. */
 import type { Settlement } from "../model/model.ts";
 import type { Of } from "./sequence.ts";
 import { admit, type Context, type Trial } from "./trial.ts";
@@ -42,6 +42,19 @@ export function windDown({ venue, model, price }: Context, { seconds }: Of<"wind
       data: venue.market.vault.interface.encodeFunctionData("startWindDown", [seconds]),
     },
     onModel: () => model.startWindDown(seconds, price),
+  };
+}
+
+export function cascade({ venue, model }: Context, { cap, window }: Of<"cascade">): Trial<void> {
+  return {
+    what: `cascade cap ${cap} in ${window}`,
+    from: venue.keeper,
+    call: {
+      to: venue.addresses.vault,
+      data: venue.market.vault.interface.encodeFunctionData("setCascade", [cap, window]),
+    },
+    onModel: () => model.setCascade(cap, window),
+    marksAnew: true,
   };
 }
 

@@ -35,6 +35,8 @@ export type Operation =
   | { do: "stopRamp" }
   | { do: "pokeRamp" }
   | { do: "windDown"; seconds: bigint }
+  /** Millionths of a whole debt token, and seconds. */
+  | { do: "cascade"; cap: bigint; window: bigint }
   | { do: "settle"; account: string; maxRepay: bigint }
   | { do: "accrue" }
   /** The oracle records what it sees. */

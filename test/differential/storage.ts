@@ -3,7 +3,7 @@ import { AbiCoder, getAddress, keccak256 } from "ethers";
 
 import type { Chain } from "./chain.ts";
 
-const HEADER_SLOTS = [0n, 1n, 2n, 4n, 5n, 6n] as const;
+const HEADER_SLOTS = [0n, 1n, 2n, 4n, 5n, 6n, 13n] as const;
 const NODE_SLOT = 7n;
 const BITMAP_SLOT = 8n;
 const LIVE_NODE_SLOT = 9n;
@@ -50,6 +50,8 @@ export interface BookState {
     duration: bigint;
     halted: boolean;
   };
+  /** undefined: off. */
+  cascade: { cap: bigint; window: bigint; used: bigint; usedAt: bigint } | undefined;
   debt: bigint;
   /** How many there are or have been, as far as positions led to them. */
   nodes: bigint;
@@ -142,7 +144,9 @@ export class BookReader {
       if (node !== undefined) live.set(id, node);
     });
 
-    const [cash, debt, risk, liquidations, header, pot] = HEADER_SLOTS.map((slot) => words.get(slot)!);
+    const [cash, debt, risk, liquidations, header, pot, cascade] = HEADER_SLOTS.map((slot) =>
+      words.get(slot)!,
+    );
     const nodes = bits(header!, 0n, 32n);
     for (const { tick } of live.values()) {
       if (!this.bitmapWords.has(tick >> 8) || !this.liveNodeWords.has(tick >> 3)) complete = false;
@@ -190,6 +194,15 @@ export class BookReader {
         duration: bits(liquidations!, 208n, 24n),
         halted: bits(liquidations!, 232n, 8n) !== 0n,
       },
+      cascade:
+        bits(liquidations!, 248n, 8n) === 0n
+          ? undefined
+          : {
+              cap: bits(cascade!, 0n, 80n),
+              window: bits(cascade!, 80n, 32n),
+              used: bits(cascade!, 112n, 112n),
+              usedAt: bits(cascade!, 224n, 32n),
+            },
       nodes: nodes + BigInt(this.firstNodes.size),
       top: signed24(bits(header!, 32n, 24n)),
       seizedAt: bits(header!, 56n, 32n),

@@ -36,6 +36,8 @@ export interface Trial<T> {
   from: string;
   call: Call;
   onModel: () => T;
+  /** It may change which price makes a tick insolvent, and so what the lenders own. */
+  marksAnew?: boolean;
   /** Compares what the model did with what the contracts say. */
   check?: (done: T, evidence: Evidence) => void;
 }

@@ -1,9 +1,7 @@
 /** What borrowers, and strangers for them, do with positions in the reference model. */
-import { bps, Market } from "./market.ts";
+import { bps, Market, MICRO } from "./market.ts";
 import { Real } from "./real.ts";
 import { type Price, type Account, type AdjustRequest, type Moved, Refusal } from "./types.ts";
-
-const MICRO = Real.of(10n ** 12n);
 
 /** Half of what a surplus can be: then a repayment always finds room for what it frees. */
 const MAX_COLLATERAL = Real.of(1n << 95n);

@@ -13,6 +13,7 @@ import {
   type Price,
   type Parameters,
   type Account,
+  type Cascade,
   type Ramp,
   type RiskParameters,
   type Terms,
@@ -21,6 +22,8 @@ import {
 
 export const BPS = 10_000n;
 export const Q128 = 1n << 128n;
+/** Debt units in a millionth of a whole token. */
+export const MICRO = Real.of(10n ** 12n);
 export const POT_DISCOUNT_PERIOD = 3600n;
 /** Of the borrow index: it has 72 bits after the point. */
 const BORROW_INDEX_STEP = Real.ratio(1n, 1n << 72n);
@@ -49,6 +52,7 @@ export class Market {
   protected noNewRiskUntil = 0n;
   ramp: Ramp | undefined;
   windingDown = false;
+  cascade: Cascade | undefined;
   borrowIndex = Real.one;
   rateAtTarget = INITIAL_RATE;
 
@@ -262,6 +266,37 @@ export class Market {
     if (this.windingDown) throw new Refusal("WindingDown");
   }
 
+  // ------------------------------------------------------------------ cascade brake
+
+  /** Off if both are 0. What was used of the old cap is missing from the new one. */
+  setCascade(cap: bigint, window: bigint): void {
+    if ((cap === 0n) !== (window === 0n)) throw new Refusal("InvalidCascade");
+    const room = Real.of(cap).minus(this.cascadeUsed());
+    this.cascade = cap === 0n ? undefined : { cap, window, room, at: this.now };
+  }
+
+  /** Millionths of a whole debt token that may be sold now: it fills evenly, in whole ones, empty to full in the window. */
+  cascadeRoom({ cap, window, room, at }: Cascade): Real {
+    return room.plus(Real.of((cap * (this.now - at)) / window)).least(Real.of(cap));
+  }
+
+  cascadeUsed(): Real {
+    const { cascade } = this;
+    return cascade === undefined ? Real.zero : Real.of(cascade.cap).minus(this.cascadeRoom(cascade)).orZero();
+  }
+
+  /** Takes over what an implementation counts as used, after it was compared: millionths are much where debts are tiny. */
+  adoptCascade(used: bigint, at: bigint): void {
+    const { cap, window } = this.cascade!;
+    this.cascade = { cap, window, room: Real.of(cap - used), at };
+  }
+
+  protected get cascadeSpent(): boolean {
+    const { cascade } = this;
+    if (cascade === undefined) return false;
+    return this.compare(this.cascadeRoom(cascade), Real.zero, "cascade cap") <= 0;
+  }
+
   // ------------------------------------------------------------------ accounts and ticks
 
   account(name: string): Account {
@@ -349,10 +384,13 @@ export class Market {
     if (target < this.grid.bottom) throw new Refusal("TickOutOfGrid");
   }
 
-  /** The price at which insolvent ticks may be seized whole now; in a grace period it must have been so earlier too. */
+  /**
+   * The price at which insolvent ticks may be seized whole now; in a grace period, and once the cascade cap is used up,
+   * it must have been so earlier too.
+   */
   protected seizable(price: Price): Price | undefined {
     if (price.state !== "Fresh" || this.level === "LiquidationsPaused") return undefined;
-    if (this.level !== "Grace") return price;
+    if (this.level !== "Grace" && !this.cascadeSpent) return price;
     const { earlierHigh = 0n } = price;
     if (earlierHigh === 0n) return undefined;
     return { ...price, high: earlierHigh > price.high ? earlierHigh : price.high };
@@ -370,6 +408,7 @@ export class Market {
     const debt = bookDebt.times(this.borrowIndex).rounded();
     const collateral = bookDebt.over(this.grid.ratio(tick)).rounded();
     this.reach("tick seized");
+    if (this.cascadeSpent) this.reach("seized beyond the cap at two rounds");
     for (const name of this.membersAt(tick)) {
       this.put(name, { tick: undefined, debt: Real.zero, surplus: this.account(name).surplus, seized: true });
     }

@@ -98,6 +98,24 @@ describe("the reference model", () => {
     expect(() => split.liquidate({ price, maxRepay: 10n ** 12n })).to.throw(Refusal, "NothingToLiquidate");
   });
 
+  it("lets through a cap, a step that counts whole, and what refills (W6)", () => {
+    const model = crowd();
+    const request = { price: fresh(2_500n), maxRepay: 10n ** 12n };
+    const sell = () => model.liquidate(request).repaid.ceil();
+    model.setCascade(900n * DOLLAR, 3_600n);
+    const capped = sell();
+    expect(capped <= 900n * DOLLAR).to.equal(true);
+    const step = sell();
+    expect(capped + step > 900n * DOLLAR).to.equal(true);
+    expect(sell).to.throw(Refusal, "CascadeCapReached");
+    // Until there is room again the step that was too much has to refill too.
+    const full = ((capped + step) * 3_600n) / (900n * DOLLAR) - 3_600n;
+    model.advance(full);
+    expect(sell).to.throw(Refusal, "CascadeCapReached");
+    model.advance(full + 2n);
+    expect(sell() > 0n).to.equal(true);
+  });
+
   it("books a loss on insurance first, then on reserves, then on the lenders", () => {
     const model = crowd();
     model.insure(100n * DOLLAR);

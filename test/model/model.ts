@@ -8,7 +8,7 @@
  * it in `ambiguous`: from then on an implementation may have taken another way.
  */
 import { Lenders } from "./lenders.ts";
-import { bps, Q128 } from "./market.ts";
+import { bps, MICRO, Q128 } from "./market.ts";
 import { Real } from "./real.ts";
 import {
   type Account,
@@ -29,12 +29,15 @@ const PRICE_STEP = Real.ratio(1n, 1n << 125n);
 export class Model extends Lenders {
   /** Sells what is liquidatable, seizes what is insolvent, sells the pot. */
   liquidate(request: LiquidateRequest): Liquidation {
-    const { maxRepay, fromTick = this.grid.top, maxTicks = 0, buyPot = false, seizeOnly = false } = request;
+    const { maxRepay, maxTicks = 0, buyPot = false, seizeOnly = false } = request;
     if (this.level === "LiquidationsPaused") throw new Refusal("LiquidationsPaused");
     if (request.price.state === "Dead") throw new Refusal("PriceDead");
     const { borrowIndex } = this.accrued();
     const fresh = request.price.state === "Fresh";
     const grace = this.level === "Grace";
+    // With the cascade brake on, the riskiest first.
+    const { cascade, cascadeSpent: spent } = this;
+    const fromTick = cascade === undefined ? (request.fromTick ?? this.grid.top) : this.grid.top;
     const seizable = this.seizable(request.price);
     const price = seizable ?? request.price;
     const terms = this.termsOf(price, borrowIndex);
@@ -43,7 +46,9 @@ export class Model extends Lenders {
     // Decide, then act: nothing has changed if there is nothing to do.
     const ticks = this.populatedTicks().filter((tick) => tick <= fromTick && tick >= terms.trigger);
     const plan: { from: number; to: number | undefined; w: Real }[] = [];
-    let budget = this.toDebtUnits(Real.of(maxRepay)).over(borrowIndex).rounded();
+    // Whoever pays sets one bound, the cascade brake another.
+    let own = this.toDebtUnits(Real.of(maxRepay)).over(borrowIndex).rounded();
+    let room = cascade && this.cascadeRoom(cascade).times(MICRO).over(borrowIndex).rounded();
     let repaid = Real.zero;
     for (const from of ticks) {
       if (maxTicks !== 0 && plan.length === maxTicks) break;
@@ -52,18 +57,27 @@ export class Model extends Lenders {
         else this.reach("insolvent tick skipped");
         continue;
       }
-      if (seizeOnly || grace) break;
+      if (seizeOnly || grace || spent) break;
       const w = this.salePrice(from, terms);
-      const { to, cost } = this.landing(from, w, terms, budget);
+      let { to, cost } = this.landing(from, w, terms, room === undefined ? own : own.least(room));
+      const last = to !== terms.target;
+      if (last && room !== undefined && room.compare(own) < 0) {
+        const { debt, left } = this.move(from, from - 1, w);
+        if (to !== from) this.reach("cascade cap reached");
+        // Too little room for a step: one is sold all the same, if the caller pays for it.
+        else if (this.compare(debt.minus(left), own, "step beyond the cap") <= 0) {
+          [to, cost] = [from - 1, debt.minus(left)];
+          this.reach("one step that counts whole");
+        }
+      }
       if (to === from) {
         this.reach("budget too small for a step");
         break;
       }
       if (to !== terms.target) this.reach("partial landing");
       plan.push({ from, to, w });
-      budget = budget.minus(cost);
-      repaid = repaid.plus(cost);
-      if (to !== terms.target) break;
+      [own, room, repaid] = [own.minus(cost), room?.minus(cost), repaid.plus(cost)];
+      if (last) break;
     }
     const sellsPot =
       buyPot &&
@@ -71,8 +85,10 @@ export class Model extends Lenders {
       !grace &&
       (!this.potDebt.isZero() || plan.some(({ to }) => to === undefined)) &&
       maxRepay !== 0n;
-    if (plan.length === 0 && !sellsPot)
-      throw new Refusal(grace ? "LiquidationsPaused" : "NothingToLiquidate");
+    if (plan.length === 0 && !sellsPot) {
+      const capped = spent && !seizeOnly;
+      throw new Refusal(grace ? "LiquidationsPaused" : capped ? "CascadeCapReached" : "NothingToLiquidate");
+    }
     if (grace) this.reach("seizure in a grace period");
     this.accrue();
 
@@ -87,6 +103,7 @@ export class Model extends Lenders {
       reservesPaid: Real.zero,
       lendersLoss: Real.zero,
       moves: plan.map(({ from, to }) => ({ from, to })),
+      high: price.high,
     };
     const potBefore = this.potCollateral;
     for (const { from, to, w } of plan) {
@@ -99,7 +116,12 @@ export class Model extends Lenders {
       }
     }
     this.dateSeizure(potBefore);
-    result.repaid = this.toDebtTokens(repaid.times(borrowIndex).rounded()).rounded();
+    const sales = repaid.times(borrowIndex).rounded();
+    if (cascade !== undefined) {
+      cascade.room = this.cascadeRoom(cascade).minus(sales.over(MICRO).rounded());
+      cascade.at = this.now;
+    }
+    result.repaid = this.toDebtTokens(sales).rounded();
     let sold = result.seized;
     if (sellsPot) {
       const bought = this.sellPot(price.low, Real.of(maxRepay).minus(result.repaid).orZero(), result);

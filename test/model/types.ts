@@ -43,6 +43,15 @@ export class Refusal extends Error {
   }
 }
 
+/** The cascade brake. Millionths of a whole debt token. */
+export interface Cascade {
+  cap: bigint;
+  window: bigint;
+  /** What may be sold at `at`: at most the cap, and less than nothing after a step beyond it. */
+  room: Real;
+  at: bigint;
+}
+
 /** Thresholds between two pairs, basis points: `ran` of `duration` seconds. */
 export interface Ramp {
   from: { liquidationThreshold: bigint; target: bigint };
@@ -109,6 +118,8 @@ export interface Liquidation {
   lendersLoss: Real;
   /** Ticks sold (in whole or in part) and seized, in the order of the sweep; `to` undefined: seized. */
   moves: { from: number; to: number | undefined }[];
+  /** The higher price that counted. */
+  high: bigint;
 }
 
 /** The sale of what a wind-down has left of a position; token units. */
