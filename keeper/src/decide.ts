@@ -12,19 +12,33 @@ export interface Parameters {
   maxTicks: number; //      of one liquidation
   gasBase: bigint; //       gas of a flash liquidation with its swap
   gasPerTick: bigint;
-  seizeGas: boolean; //     whether to pay the gas of seizing insolvent ticks
-  pokePeriod: bigint; //    least seconds between pokes of a market; 0: none
+  inventory: Inventory | undefined; // undefined: none of the account's own tokens are used
+  rescue: Rescue | undefined; //       undefined: never at a loss
+  seizeBudget: bigint; //   wei, for the gas of seizing insolvent ticks by itself; 0: never
+  pokeBudget: bigint; //    wei, for the gas of one poke
+  pokePeriod: bigint; //    seconds between pokes of a clock that only runs when somebody looks; 0: none
+}
+
+/** Liquidating with the account's own debt tokens; the collateral stays with the account. */
+export interface Inventory {
+  haircut: bigint; // basis points off the collateral's worth, for having to sell it later
+}
+
+/** Liquidating at a loss before the price makes a tick insolvent. */
+export interface Rescue {
+  distance: bigint; // basis points that the price may still fall until the nearest tick is insolvent
+  maxLoss: bigint; //  wei, of one liquidation, gas included
 }
 
 export interface Costs {
   repaid: bigint; //  debt token units, as the others
-  proceeds: bigint;
+  proceeds: bigint; // what the collateral is sold for, or worth if it is kept
   gas: bigint;
   profit: bigint; //  proceeds − repaid − gas
-  required: bigint;
+  required: bigint; // negative: a rescue
 }
 
-export interface Liquidation {
+interface Sold {
   kind: "liquidate";
   market: string;
   offer: Offer;
@@ -32,16 +46,35 @@ export interface Liquidation {
   maxRepay: bigint;
   buyPot: boolean;
   maxTicks: number;
-  minOut: bigint;
-  minProfit: bigint; // before gas, for the contract to check
   deadline: bigint;
+  worth: bigint;
 }
 
-export interface Seizure {
-  kind: "seize";
+/** With no capital, through FlashLiquidator. */
+export interface FlashLiquidation extends Sold {
+  mode: "flash";
+  path: string;
+  minOut: bigint;
+  minProfit: bigint; // before gas, for the contract to check
+}
+
+/** With the account's own debt tokens, through Liquidator, to which the account approves `maxRepay` of `debt`. */
+export interface InventoryLiquidation extends Sold {
+  mode: "inventory";
+  debt: string; // token
+  minCollateral: bigint;
+}
+
+/** Insolvent ticks into the pot, through Liquidator.seize: takes no capital, earns nothing. */
+export interface Absorption {
+  kind: "liquidate";
+  mode: "absorb";
   market: string;
   maxTicks: number;
+  worth: bigint;
 }
+
+export type Liquidation = FlashLiquidation | InventoryLiquidation | Absorption;
 
 /** Drives a clock that only moves when somebody looks: the oracle's, or that of a ramp. */
 export interface Poke {
@@ -50,9 +83,11 @@ export interface Poke {
   market: string;
   oracle: string;
   why: string;
+  worth: bigint;
 }
 
-export type Action = Liquidation | Seizure | Poke;
+/** `worth`: wei that its gas may cost at most. */
+export type Action = Liquidation | Poke;
 
 export type Reason =
   | { kind: "dead price" }
