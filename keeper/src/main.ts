@@ -1,45 +1,59 @@
-// The keeper's entry point: configuration, wiring, signals.
+// The keeper's entry point: command line, configuration, wiring, signals. The only file that reads arguments and environment.
+import { readFile } from "node:fs/promises";
+
+import { type Addresses, loadAddresses } from "@breakwater/sdk/addresses";
 import { connect, explainRevert } from "@breakwater/sdk/chain";
-import { loadAddresses } from "@breakwater/sdk/addresses";
-import { JsonRpcProvider, JsonRpcSigner, Wallet } from "ethers";
-import { pino } from "pino";
+import { Command, CommanderError } from "commander";
+import { JsonRpcProvider } from "ethers";
+import { type Logger, pino } from "pino";
+import { ZodPrefault } from "zod";
 
 import { openSources } from "./collect.ts";
-import { type Config, HELP, InvalidConfig, readConfig } from "./config.ts";
+import { type Config, InvalidConfig, KEYS, readConfig } from "./config.ts";
 import type { Sender } from "./execute.ts";
 import { type Keeper, run, step } from "./keeper.ts";
+import { openSigner } from "./signer.ts";
 
-async function open(config: Config, provider: JsonRpcProvider): Promise<Keeper> {
-  const { parameters, dryRun } = config;
+/** What every command starts from. */
+interface Opened {
+  config: Config;
+  addresses: Addresses;
+  provider: JsonRpcProvider;
+  log: Logger;
+}
+
+interface RunOptions {
+  dryRun: boolean;
+  once: boolean;
+}
+
+async function open(needsSigner: boolean): Promise<Opened> {
+  const { config: file } = program.opts<{ config?: string }>();
+  const yaml = file === undefined ? "" : await readText("--config", file);
+  const config = readConfig(process.env, yaml, { needsSigner });
   const log = pino({ level: config.logLevel, base: undefined });
   const addresses = await loadAddresses(config.addresses);
+  // A failed request is retried by the next block's round, not by ethers behind its back.
+  const provider = new JsonRpcProvider(config.rpcUrls[0], undefined, { batchMaxCount: 1 });
   const { chainId } = await provider.getNetwork();
   if (chainId !== BigInt(addresses.chainId)) {
     throw new InvalidConfig(`RPC_URL: is chain ${chainId}, but ADDRESSES are of chain ${addresses.chainId}`);
   }
-  let sender: Sender | undefined;
-  if (!dryRun && config.signer.kind !== "none") {
-    const signer =
-      config.signer.kind === "key"
-        ? new Wallet(config.signer.key, provider)
-        : new JsonRpcSigner(provider, config.signer.address);
-    sender = { contracts: connect(addresses, signer), provider, account: await signer.getAddress() };
-  }
-  log.info({ chainId: Number(chainId), account: sender?.account, dryRun }, "keeper started");
-  return { sources: await openSources(addresses, provider), sender, parameters, log };
+  return { config, addresses, provider, log };
 }
 
-async function main(): Promise<void> {
-  const config = readConfig(process.argv.slice(2), process.env);
-  if (config === "help") {
-    process.stdout.write(HELP);
-    return;
-  }
-  // A failed request is retried by the next block's round, not by ethers behind its back.
-  const provider = new JsonRpcProvider(config.rpcUrl, undefined, { batchMaxCount: 1 });
+async function runKeeper({ dryRun, once }: RunOptions): Promise<void> {
+  const { config, addresses, provider, log } = await open(!dryRun);
   try {
-    const keeper = await open(config, provider);
-    if (config.once) {
+    let sender: Sender | undefined;
+    const signer = dryRun ? undefined : await openSigner(config.signer, provider);
+    if (signer) {
+      sender = { contracts: connect(addresses, signer), provider, account: await signer.getAddress() };
+    }
+    log.info({ chainId: addresses.chainId, account: sender?.account, dryRun }, "keeper started");
+    const sources = await openSources(addresses, provider);
+    const keeper: Keeper = { sources, sender, parameters: config.parameters, log };
+    if (once) {
       const { outcomes } = await step(keeper, await provider.getBlockNumber());
       if (outcomes.some(({ status }) => status !== "done")) process.exitCode = 1;
       return;
@@ -49,7 +63,7 @@ async function main(): Promise<void> {
     // As a child of `npm start`: never outlive the parent.
     process.once("disconnect", () => stopping.abort());
     await run(keeper, config.pollMs, stopping.signal);
-    keeper.log.info("keeper stopped");
+    log.info("keeper stopped");
   } finally {
     provider.destroy();
     // Its channel would keep the process.
@@ -57,11 +71,47 @@ async function main(): Promise<void> {
   }
 }
 
+async function readText(key: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new InvalidConfig(`${key}: ${(error as Error).message}`);
+  }
+}
+
+/** Every key of the configuration, with its default. */
+function describeKeys(): string {
+  const lines = Object.entries(KEYS.shape).map(([key, schema]) => {
+    const fallback = schema instanceof ZodPrefault ? ` (${schema.def.defaultValue})` : "";
+    return `  ${key.padEnd(24)}${schema.description ?? ""}${fallback}`;
+  });
+  return `\nconfiguration, in the environment or as KEY: value in the file of --config (the environment has precedence):\n${lines.join("\n")}\n`;
+}
+
+const program = new Command("keeper")
+  .description("Liquidates whatever pays, with no capital of its own; logs what it did, or why not.")
+  .option("--config <file>", "YAML file with the keys below")
+  .addHelpText("after", describeKeys)
+  .exitOverride();
+
+program
+  .command("run", { isDefault: true })
+  .description("work until stopped (the default)")
+  .option("--dry-run", "decide and say so, send nothing", false)
+  .option("--once", "one block, then exit", false)
+  .action(runKeeper);
+
 try {
-  await main();
+  await program.parseAsync();
 } catch (error) {
-  process.stderr.write(
-    error instanceof InvalidConfig ? `configuration:\n${error.message}\n` : `${explainRevert(error).words}\n`,
-  );
-  process.exitCode = 1;
+  // Commander has said so itself.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else {
+    process.stderr.write(
+      error instanceof InvalidConfig
+        ? `configuration:\n${error.message}\n`
+        : `${explainRevert(error).words}\n`,
+    );
+    process.exitCode = 1;
+  }
 }
