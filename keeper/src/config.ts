@@ -51,16 +51,12 @@ export class InvalidConfig extends Error {
 }
 
 const text = (pattern: RegExp, expected: string) => z.string().regex(pattern, expected);
-const whole = (least: number, most: number, fallback: number) =>
+const whole = (least: number, most: number) =>
   text(/^\d+$/, "must be a whole number")
     .transform(Number)
-    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`)
-    .prefault(String(fallback));
-const wei = (fallback: string) =>
-  text(/^\d+(\.\d{1,18})?$/, "must be an amount such as 0.001")
-    .transform((amount) => parseUnits(amount, 18))
-    .prefault(fallback);
-const yesNo = (fallback: "yes" | "no") => z.enum(["yes", "no"], "must be yes or no").prefault(fallback);
+    .refine((n) => n >= least && n <= most, `must be from ${least} to ${most}`);
+const wei = () =>
+  text(/^\d+(\.\d{1,18})?$/, "must be an amount such as 0.001").transform((amount) => parseUnits(amount, 18));
 const url = (protocol: RegExp, expected: string) => z.url({ protocol, error: expected });
 const http = () => url(/^https?$/, "must be an http(s) address");
 const file = () => z.string().min(1);
@@ -78,7 +74,7 @@ export const KEYS = z.object({
     .optional()
     .describe("WebSocket of the same chain: a new block is noticed sooner"),
   PRIVATE_RPC_URL: http().optional().describe("where transactions are sent first, unseen by others"),
-  PRIVATE_BLOCKS: whole(1, 1_000, 3).describe("until the public endpoints get them too"),
+  PRIVATE_BLOCKS: whole(1, 1_000).prefault("3").describe("until the public endpoints get them too"),
   ADDRESSES: z
     .string("is missing")
     .min(1)
@@ -93,27 +89,41 @@ export const KEYS = z.object({
     .optional()
     .describe("an address that the node has unlocked, or that"),
   SIGNER_URL: http().optional().describe("this JSON-RPC signs for (eth_signTransaction)"),
-  MIN_PROFIT_ETH: wei("0.001").describe("wanted after gas, in the chain's coin"),
-  MAX_SLIPPAGE_BPS: whole(0, 9_999, 50).describe("accepted between the quote and the sale"),
-  DEADLINE_SECONDS: whole(1, MANY, 120).describe("of a liquidation, from its block"),
-  MAX_TICKS: whole(1, MANY, 200).describe("of one liquidation"),
-  GAS_BASE: whole(1, MANY, 700_000).describe("expected gas of a liquidation without its ticks"),
-  GAS_PER_TICK: whole(0, MANY, 15_000).describe("expected gas of each"),
-  SEIZE: yesNo("yes").describe("pay the gas of seizing insolvent ticks: yes or no"),
-  POKE_MINUTES: whole(0, 60, 30).describe(
-    "least time between pokes of one market's clocks, at most 60; 0: none",
-  ),
+  MIN_PROFIT_ETH: wei().prefault("0.001").describe("wanted after gas, in the chain's coin"),
+  MAX_SLIPPAGE_BPS: whole(0, 9_999).prefault("50").describe("accepted between the quote and the sale"),
+  DEADLINE_SECONDS: whole(1, MANY).prefault("120").describe("of a liquidation, from its block"),
+  MAX_TICKS: whole(1, MANY).prefault("200").describe("of one liquidation"),
+  GAS_BASE: whole(1, MANY).prefault("700000").describe("expected gas of a liquidation without its ticks"),
+  GAS_PER_TICK: whole(0, MANY).prefault("15000").describe("expected gas of each"),
+  INVENTORY_HAIRCUT_BPS: whole(0, 9_999)
+    .optional()
+    .describe("use the account's own debt tokens too, and take this much off what the collateral is worth"),
+  RESCUE_MAX_LOSS_ETH: wei()
+    .optional()
+    .describe("lose this much at most on a liquidation, gas included, before a tick becomes insolvent"),
+  RESCUE_DISTANCE_BPS: whole(0, 9_999)
+    .prefault("200")
+    .describe("that the price may still fall until then; farther off nothing is lost"),
+  SEIZE_BUDGET_ETH: wei()
+    .prefault("0.02")
+    .describe("for the gas of seizing insolvent ticks by itself; 0: never"),
+  POKE_BUDGET_ETH: wei().prefault("0.005").describe("for the gas of one poke"),
+  POKE_MINUTES: whole(0, 60)
+    .prefault("30")
+    .describe("between pokes of a clock that only runs when somebody looks, at most 60; 0: none"),
   STATE_DIR: file()
     .prefault("keeper-state")
     .describe("directory of what must survive a restart (the nonce journal)"),
   DATABASE_URL: url(/^postgres(ql)?$/, "must be a postgres:// address")
     .optional()
     .describe("PostgreSQL that elects which of several keepers acts; none: this is the only one"),
-  POLL_MS: whole(50, MANY, 1_000).describe("between looks for a new block"),
+  POLL_MS: whole(50, MANY).prefault("1000").describe("between looks for a new block"),
   METRICS_HOST: z.string().min(1).prefault("127.0.0.1").describe("where /metrics and /health listen"),
-  METRICS_PORT: whole(0, 65_535, 9464).describe("and their port; 0: any that is free"),
-  MAX_SILENCE_SECONDS: whole(1, MANY, 60).describe("without an evaluated block until /health fails"),
-  MIN_BALANCE_ETH: wei("0.05").describe("below which /health fails and an alert is sent"),
+  METRICS_PORT: whole(0, 65_535).prefault("9464").describe("and their port; 0: any that is free"),
+  MAX_SILENCE_SECONDS: whole(1, MANY)
+    .prefault("60")
+    .describe("without an evaluated block until /health fails"),
+  MIN_BALANCE_ETH: wei().prefault("0.05").describe("below which /health fails and an alert is sent"),
   WEBHOOK_URL: http().optional().describe("gets alerts as JSON"),
   MARGIN_CALLS: file().optional().describe("file of the position owners who want margin calls"),
   LOG_LEVEL: z
@@ -165,7 +175,15 @@ export function readConfig(
       maxTicks: data.MAX_TICKS,
       gasBase: BigInt(data.GAS_BASE),
       gasPerTick: BigInt(data.GAS_PER_TICK),
-      seizeGas: data.SEIZE === "yes",
+      inventory:
+        data.INVENTORY_HAIRCUT_BPS === undefined
+          ? undefined
+          : { haircut: BigInt(data.INVENTORY_HAIRCUT_BPS) },
+      rescue: data.RESCUE_MAX_LOSS_ETH
+        ? { distance: BigInt(data.RESCUE_DISTANCE_BPS), maxLoss: data.RESCUE_MAX_LOSS_ETH }
+        : undefined,
+      seizeBudget: data.SEIZE_BUDGET_ETH,
+      pokeBudget: data.POKE_BUDGET_ETH,
       pokePeriod: BigInt(data.POKE_MINUTES) * 60n,
     },
     secrets: secretsOf(data),

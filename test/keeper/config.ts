@@ -27,14 +27,17 @@ describe("keeper configuration", () => {
       ACCOUNT,
       SIGNER_URL: "http://127.0.0.1:9000",
       MIN_PROFIT_ETH: "0.5",
-      SEIZE: "no",
+      RESCUE_MAX_LOSS_ETH: "0.1",
+      SEIZE_BUDGET_ETH: "0",
       POKE_MINUTES: "10",
     });
     expect(config.rpcUrls).to.deep.equal(["http://127.0.0.1:8545", "https://rpc.example/v2/abc"]);
     expect(config.signer).to.deep.equal({ kind: "account", address: ACCOUNT, url: "http://127.0.0.1:9000" });
     expect(config.parameters).to.deep.include({
       minProfit: 5n * 10n ** 17n,
-      seizeGas: false,
+      inventory: undefined,
+      rescue: { distance: 200n, maxLoss: 10n ** 17n },
+      seizeBudget: 0n,
       pokePeriod: 600n,
     });
   });
@@ -88,7 +91,7 @@ describe("keeper configuration", () => {
     ],
     ["pokes too far apart", { ...env, POKE_MINUTES: "61" }, /^POKE_MINUTES: must be from 0 to 60/],
     ["a negative profit", { ...env, MIN_PROFIT_ETH: "-1" }, /^MIN_PROFIT_ETH: must be an amount/],
-    ["neither yes nor no", { ...env, SEIZE: "true" }, /^SEIZE: must be yes or no/],
+    ["no fraction", { ...env, RESCUE_MAX_LOSS_ETH: "1/2" }, /^RESCUE_MAX_LOSS_ETH: must be an amount/],
     ["another database", { ...env, DATABASE_URL: "mysql://x/y" }, /^DATABASE_URL: must be a postgres/],
   ];
   for (const [name, environment, message] of wrong) {
