@@ -48,6 +48,8 @@ export interface MarketSnapshot {
   nearest: { tick: number; distance: bigint; toSeizure: bigint } | undefined;
   liquidatableTicks: number; // insolvent ones included
   insolventTicks: number; //    of them; they can only be seized whole; in grace: what may be seized
+  /** There is something, but the cascade brake's cap leaves nothing of it now. */
+  cascadeCapped: boolean;
   potDebt: bigint; //        debt token units, seized and not yet sold
   /** Debt token units for 10^18 wei of the chain's coin; undefined: no pool says. */
   coinPrice: bigint | undefined;
