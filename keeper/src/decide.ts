@@ -1,5 +1,5 @@
 import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
-import { formatAmount, formatPercent } from "@breakwater/sdk/core";
+import { BPS, WAD, formatAmount, formatPercent, max, min } from "@breakwater/sdk/core";
 
 import type { MarketSnapshot, Offer, Snapshot } from "./snapshot.ts";
 
@@ -116,8 +116,6 @@ interface Candidate {
   costs: Costs;
 }
 
-const BPS = 10_000n;
-const WAD = 10n ** 18n;
 const INTEREST_ROOM = 1_000n;
 /** Seconds between two samples of an oracle: noting more helps nobody. */
 const SAMPLE_PERIOD = 300n;
@@ -343,14 +341,6 @@ function greatest<T>(list: readonly T[], measure: (item: T) => bigint): T | unde
     (best, item) => (best === undefined || measure(item) > measure(best) ? item : best),
     undefined,
   );
-}
-
-function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
-}
-
-function min(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }
 
 /** A reason as a sentence. */

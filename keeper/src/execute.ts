@@ -1,8 +1,7 @@
 import { type Contracts, explainRevert } from "@breakwater/sdk/chain";
 import { type ContractTransactionResponse, type Provider, type TransactionReceipt, isError } from "ethers";
 
-import { FROM_THE_TOP } from "./collect.ts";
-import { type Action, type Poke, inDebt } from "./decide.ts";
+import { type Absorption, type Action, type FlashLiquidation, type Poke, inDebt } from "./decide.ts";
 
 // Simulates, sends, waits, and says what came of it.
 
@@ -32,8 +31,10 @@ const RECEIPT_TIMEOUT_MS = 120_000;
 
 export async function execute(action: Action, sender: Sender, fees: Fees): Promise<Outcome> {
   try {
-    if (action.kind === "liquidate") return await liquidate(action, sender, fees);
-    return action.kind === "seize" ? await seize(action, sender) : await poke(action, sender);
+    if (action.kind === "poke") return await poke(action, sender);
+    if (action.mode === "absorb") return await absorb(action, sender);
+    if (action.mode === "flash") return await liquidate(action, sender, fees);
+    return { status: "refused", words: "no inventory yet" };
   } catch (error) {
     // Simulation, estimate or sending failed: nothing is in a block.
     return { status: "refused", words: explainRevert(error).words };
@@ -41,7 +42,7 @@ export async function execute(action: Action, sender: Sender, fees: Fees): Promi
 }
 
 async function liquidate(
-  action: Extract<Action, { kind: "liquidate" }>,
+  action: FlashLiquidation,
   sender: Sender,
   { gasPrice, coinPrice = 0n }: Fees,
 ): Promise<Outcome> {
@@ -49,10 +50,10 @@ async function liquidate(
   const params = {
     market: action.market,
     maxRepay: action.maxRepay,
-    fromTick: FROM_THE_TOP,
+    fromTick: action.offer.fromTick,
     maxTicks: action.maxTicks,
     buyPot: action.buyPot,
-    path: action.offer.path,
+    path: action.path,
     minOut: action.minOut,
     minProfit: action.minProfit,
     deadline: action.deadline,
@@ -76,7 +77,7 @@ async function liquidate(
   );
 }
 
-async function seize(action: Extract<Action, { kind: "seize" }>, sender: Sender): Promise<Outcome> {
+async function absorb(action: Absorption, sender: Sender): Promise<Outcome> {
   const { seize: call } = sender.contracts.liquidator;
   const gas = await call.estimateGas(action.market, action.maxTicks);
   const outcome = await settle(sender, call(action.market, action.maxTicks, { gasLimit: withRoom(gas) }));

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { collect, type Sources } from "./collect.ts";
 import { type Decision, type Parameters, decide, describe, explain, ticks } from "./decide.ts";
 import { type Outcome, type Sender, execute, startSequencerGrace } from "./execute.ts";
-import type { MarketSnapshot, Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 // collect → decide → execute, once a block.
 
@@ -35,22 +35,19 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
       const plan = describe(action, market);
       if (!sender) {
         log.info({ ...about, action: action.kind, dryRun: true }, `${market.id}: would ${plan}`);
-        if (action.kind === "poke") remember(sources, snapshot, market);
         continue;
       }
       const outcome = await execute(action, sender, { ...snapshot, coinPrice: market.coinPrice });
       outcomes.push(outcome);
-      // What was refused cost nothing: the next block tries again.
-      if (action.kind === "poke" && outcome.status !== "refused") remember(sources, snapshot, market);
       const record = { ...about, action: action.kind, ...texts(outcome) };
       if (outcome.status === "done") {
         const amount = (value: bigint) =>
           `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;
         log.info(
-          action.kind === "poke" ? { ...record, pokes: sources.lastPokes.get(market.vault)?.count } : record,
+          record,
           action.kind === "poke"
             ? `${market.id}: poked the ${action.what}: ${action.why}`
-            : action.kind === "seize"
+            : action.mode === "absorb"
               ? `${market.id}: seized insolvent ticks`
               : `${market.id}: liquidated ${ticks(action.offer.ticks)}, repaid ${amount(outcome.repaid)}, ` +
                 `profit ${amount(outcome.profit)} before gas`,
@@ -62,11 +59,6 @@ export async function step(keeper: Keeper, block: number): Promise<Round> {
     }
   }
   return { snapshot, decisions, outcomes };
-}
-
-function remember({ lastPokes }: Sources, { timestamp: at }: Snapshot, market: MarketSnapshot): void {
-  const { vault, priceState, round } = market;
-  lastPokes.set(vault, { at, priceState, round, count: (lastPokes.get(vault)?.count ?? 0) + 1 });
 }
 
 /**

@@ -4,6 +4,7 @@ import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
 
 /** What a liquidation of one size would do, were it sent now. Amounts in token units. */
 export interface Offer {
+  fromTick: number; // what is above is left alone
   maxRepay: bigint; // debt token, the size asked for
   repaid: bigint; //   debt token
   seized: bigint; //   collateral token
@@ -68,4 +69,6 @@ export interface Snapshot {
   /** Until when a grace after an outage of the sequencer could be started; 0: none is due. */
   sequencerGrace: bigint;
   markets: MarketSnapshot[];
+  /** Markets of which the Lens could not say anything: nobody liquidates there. */
+  unreadable: { id: string; words: string }[];
 }

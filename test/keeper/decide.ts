@@ -5,6 +5,7 @@ import type { MarketSnapshot, Offer, Snapshot } from "../../keeper/src/snapshot.
 
 const USDC = 1_000_000n;
 const GWEI = 10n ** 9n;
+const FROM_THE_TOP = 2 ** 23 - 1;
 
 const parameters: Parameters = {
   minProfit: 10n ** 15n, // 2 USDC
@@ -24,7 +25,15 @@ const parameters: Parameters = {
 function offer(repaid: bigint, gross: bigint, ticks = 3): Offer {
   const sale = { proceeds: repaid + gross, path: "0x" };
   // On the pool as much as by the oracle, for one unit of collateral each.
-  return { maxRepay: repaid, repaid, seized: sale.proceeds, value: sale.proceeds, ticks, sale };
+  return {
+    fromTick: FROM_THE_TOP,
+    maxRepay: repaid,
+    repaid,
+    seized: sale.proceeds,
+    value: sale.proceeds,
+    ticks,
+    sale,
+  };
 }
 
 const market: MarketSnapshot = {
@@ -62,6 +71,7 @@ const whole: Snapshot = {
   gasPrice: 10n * GWEI,
   sequencerGrace: 0n,
   markets: [market],
+  unreadable: [],
 };
 
 /** What the oracle recorded last, `ago` seconds ago. */

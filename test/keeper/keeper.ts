@@ -3,9 +3,10 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { pino } from "pino";
 
-import { connect, openMarkets } from "@breakwater/sdk/chain";
+import { connect, encodePath, openMarkets } from "@breakwater/sdk/chain";
 import { WAD, healthOf, liquidationPriceOf } from "@breakwater/sdk/core";
 
+import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
 import { deployLocal, type Local } from "../../deploy/local.ts";
 import { collect, openSources } from "../../keeper/src/collect.ts";
 import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
@@ -21,7 +22,10 @@ const parameters: Parameters = {
   maxTicks: 100,
   gasBase: 700_000n,
   gasPerTick: 15_000n,
-  seizeGas: true,
+  inventory: undefined,
+  rescue: undefined,
+  seizeBudget: 5n * 10n ** 16n,
+  pokeBudget: 5n * 10n ** 15n,
   pokePeriod: 1_800n,
 };
 
@@ -81,6 +85,48 @@ describe("keeper on a chain", function () {
     }
   }
 
+  interface Side {
+    token: string;
+    amount: bigint;
+  }
+
+  /** A pool over the whole range, in which both amounts are worth the same. */
+  async function addPool(local: Local, a: Side, b: Side) {
+    const { positionManager } = local.contracts;
+    const deployer = local.signers.deployer;
+    const sides = await Promise.all(
+      [a, b].map(async ({ token, amount }) => {
+        const erc20 = local.tokens[token]!;
+        await (await erc20.mint(deployer, amount)).wait();
+        await (await erc20.approve(positionManager, 2n ** 255n)).wait();
+        return { address: await erc20.getAddress(), amount };
+      }),
+    );
+    const [side0, side1] = sides.sort((x, y) => (BigInt(x.address) < BigInt(y.address) ? -1 : 1)) as [
+      { address: string; amount: bigint },
+      { address: string; amount: bigint },
+    ];
+    const pool = { token0: side0.address, token1: side1.address, fee: 3_000n };
+    await (
+      await positionManager.createAndInitializePoolIfNecessary(
+        pool.token0,
+        pool.token1,
+        pool.fee,
+        sqrtPriceX96(side0.amount, side1.amount),
+      )
+    ).wait();
+    const range = { tickLower: -887_220, tickUpper: 887_220 };
+    const amounts = {
+      amount0Desired: side0.amount,
+      amount1Desired: side1.amount,
+      amount0Min: 0,
+      amount1Min: 0,
+    };
+    await (
+      await positionManager.mint({ ...pool, ...range, ...amounts, recipient: deployer, deadline: 2n ** 64n })
+    ).wait();
+  }
+
   async function expectNothingHeld(local: Local) {
     const flash = local.addresses.contracts.FlashLiquidator!;
     for (const token of Object.values(local.tokens)) expect(await token.balanceOf(flash)).to.equal(0n);
@@ -102,7 +148,8 @@ describe("keeper on a chain", function () {
     await setPrice("1840");
     await feed.set(1n);
     await feed.set(0n);
-    const kinds = async () => (await round()).decisions[0]!.actions.map(({ kind }) => kind);
+    const kinds = async () =>
+      (await round()).decisions[0]!.actions.map((a) => (a.kind === "liquidate" ? a.mode : a.kind));
     expect(await kinds()).to.deep.equal(["poke"]);
     expect(says().join()).to.match(/started the grace after an outage of the sequencer, until 20/);
     expect((await brake.stateOf(market.vault)).level).to.equal(2n);
@@ -127,8 +174,8 @@ describe("keeper on a chain", function () {
     await setPrice("1400");
     expect((await brake.stateOf(market.vault)).level).to.equal(2n);
     expect(await kinds(), says().join("\n"))
-      .to.include("seize")
-      .and.not.include("liquidate");
+      .to.include("absorb")
+      .and.not.include("flash");
     expect((await market.vault.potDebt()) > 0n, says().join("\n")).to.be.true;
   });
 
@@ -139,7 +186,12 @@ describe("keeper on a chain", function () {
     await local.setPrice("ETH/USD", "2100"); // the pool stays where it is
     const pokes = async () =>
       (await round()).decisions[0]!.actions.filter(({ kind }) => kind === "poke").length;
+    expect(await pokes()).to.equal(0); // borrowers have just been there
+    await connection.networkHelpers.time.increase(300);
     expect(await pokes()).to.equal(1);
+    expect(await pokes()).to.equal(0);
+    // Another keeper, or this one after a restart, knows as much: the record is the chain's.
+    keeper.sources = await openSources(local.addresses, keeper.sources.provider);
     expect(await pokes()).to.equal(0);
     for (let period = 0; period < 3; period++) {
       await connection.networkHelpers.time.increase(1_800);
@@ -212,8 +264,8 @@ describe("keeper on a chain", function () {
 
     const { decisions, outcomes } = await round();
     const action = decisions[0]!.actions[0];
-    expect(action?.kind, says().join("\n")).to.equal("liquidate");
-    if (action?.kind !== "liquidate") return;
+    expect(action?.kind === "liquidate" && action.mode, says().join("\n")).to.equal("flash");
+    if (action?.kind !== "liquidate" || action.mode !== "flash") return;
     const { offers } = decisions[0]!.market;
     const everything = offers.reduce((a, b) => (b.repaid > a.repaid ? b : a));
     expect(action.offer.repaid < everything.repaid, says().join("\n")).to.be.true;
@@ -223,6 +275,44 @@ describe("keeper on a chain", function () {
     ).to.deep.equal(["done"]);
     expect((await market.debt.balanceOf(account)) >= action.minProfit).to.be.true;
     await expectNothingHeld(local);
+  });
+
+  it("sells through two pools where that brings more than one", async () => {
+    const { local, market, setPrice, round, says, account, keeper, provider } = await open();
+    const tokens = await Promise.all(
+      Object.values(local.tokens).map(async (token) => [await token.symbol(), await token.getAddress()]),
+    );
+    const { WETH, WBTC, USDC } = Object.fromEntries(tokens) as Record<string, string>;
+    await addPool(
+      local,
+      { token: "WETH", amount: 10_000n * WAD },
+      { token: "WBTC", amount: 425n * 10n ** 8n },
+    );
+    await setPrice("1700");
+    await drainPool(local, 99n);
+    keeper.sources = await openSources(local.addresses, provider);
+    const routes = keeper.sources.saleRoutes.get(await market.vault.getAddress());
+    const twoPools = encodePath([WETH!, WBTC!, USDC!], [3_000n, 3_000n]);
+    expect(routes).to.deep.equal([encodePath([WETH!, USDC!], [500n]), twoPools]);
+
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    expect(
+      action?.kind === "liquidate" && action.mode === "flash" && action.path,
+      says().join("\n"),
+    ).to.equal(twoPools);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect((await market.debt.balanceOf(account)) > 0n).to.be.true;
+    await expectNothingHeld(local);
+  });
+
+  it("goes on with the other markets when the Lens cannot read one", async () => {
+    const { connection, local, keeper, provider } = await open();
+    // An oracle that reverts.
+    await connection.networkHelpers.setCode(local.addresses.markets[2]!.oracle, "0x5f5ffd");
+    const { markets, unreadable } = await collect(keeper.sources, await provider.getBlockNumber(), 100);
+    expect(markets.map(({ id }) => id)).to.deep.equal(["weth-usdc", "usdc-weth"]);
+    expect(unreadable.map(({ id }) => id)).to.deep.equal(["wbtc-usdc"]);
   });
 
   it("seizes insolvent ticks and clears the pot", async () => {
@@ -249,9 +339,9 @@ describe("keeper on a chain", function () {
   it("seizes without capital when no pool buys anything", async () => {
     const { market, setPrice, round, keeper, account } = await open();
     await setPrice("1600");
-    keeper.sources.salePaths.set(await market.vault.getAddress(), []);
+    keeper.sources.saleRoutes.set(await market.vault.getAddress(), []);
     const { decisions, outcomes } = await round();
-    expect(decisions[0]!.actions.map(({ kind }) => kind)).to.deep.equal(["seize"]);
+    expect(decisions[0]!.actions.map((a) => a.kind === "liquidate" && a.mode)).to.deep.equal(["absorb"]);
     expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
     expect((await market.vault.potDebt()) > 0n).to.be.true;
     expect(await market.debt.balanceOf(account)).to.equal(0n);
