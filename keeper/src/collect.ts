@@ -1,6 +1,7 @@
 import type { Addresses } from "@breakwater/sdk/addresses";
 import {
   type Contracts,
+  type LiquidationView,
   type MarketReading,
   type PriceState,
   connect,
@@ -85,8 +86,13 @@ export async function openSources(addresses: Addresses, provider: Node, account?
   return sources;
 }
 
-/** @param maxTicks of one liquidation. */
-export async function collect(sources: Sources, block: number, maxTicks: number): Promise<Snapshot> {
+/** @param maxTicks of one liquidation. @param fromTick what is above is not looked at. */
+export async function collect(
+  sources: Sources,
+  block: number,
+  maxTicks: number,
+  fromTick = FROM_THE_TOP,
+): Promise<Snapshot> {
   const { provider, contracts } = sources;
   const unreadable: Snapshot["unreadable"] = [];
   const [header, fees, sequencerGrace, records, readings] = await Promise.all([
@@ -107,10 +113,15 @@ export async function collect(sources: Sources, block: number, maxTicks: number)
         if (recorder) records.set(recorder, await readRecord(sources, recorder, block));
       }
       const recorder = sources.recorders.get(oracle);
-      return collectMarket(sources, reading, block, maxTicks, {
-        oracle: recorder ?? oracle,
-        recorded: recorder === undefined ? undefined : records.get(recorder),
-      });
+      return collectMarket(
+        sources,
+        reading,
+        { block, maxTicks, fromTick },
+        {
+          oracle: recorder ?? oracle,
+          recorded: recorder === undefined ? undefined : records.get(recorder),
+        },
+      );
     }),
   );
   const isIdle = markets.every(({ offers }) => offers.length === 0);
@@ -210,11 +221,17 @@ async function readCoinPrice(
 
 // ------------------------------------------------------------------ a market
 
+/** What to ask the Lens for. */
+interface Question {
+  block: number;
+  maxTicks: number;
+  fromTick: number;
+}
+
 async function collectMarket(
   sources: Sources,
   reading: MarketReading,
-  block: number,
-  maxTicks: number,
+  question: Question,
   oracle: Pick<MarketSnapshot, "oracle" | "recorded">,
 ): Promise<MarketSnapshot> {
   const { addresses, symbols, view, priceState, brake } = reading;
@@ -245,52 +262,81 @@ async function collectMarket(
   const hasWork = view.potDebt > 0n || (view.populated && view.topTick >= view.triggerTick);
   if (isClosed || !hasWork) return snapshot;
 
-  const { lens } = sources.contracts;
-  const blockTag = block;
-  const ask = async (size: bigint) =>
-    lens.liquidation(vault, size, FROM_THE_TOP, maxTicks, true, { blockTag });
+  const { block, maxTicks, fromTick } = question;
   const [everything, top, coinPrice, inventory] = await Promise.all([
-    ask(MaxUint256),
-    // What it may not seize, the Lens does not count.
-    priceState === "Fresh" ? [] : lens.ticks(vault, FROM_THE_TOP, maxTicks, { blockTag }),
+    askLens(sources, vault, question, MaxUint256),
+    sources.contracts.lens.ticks(vault, fromTick, maxTicks, { blockTag: block }),
     readCoinPrice(sources, debt, block),
     sources.account === undefined
       ? 0n
-      : TestToken__factory.connect(debt, sources.provider).balanceOf(sources.account, { blockTag }),
+      : TestToken__factory.connect(debt, sources.provider).balanceOf(sources.account, { blockTag: block }),
   ]);
   snapshot.liquidatableTicks = Number(everything.ticks);
-  snapshot.insolventTicks = Number(everything.ticksSeized);
+  // What it may not seize, the Lens does not count.
+  snapshot.insolventTicks =
+    priceState === "Fresh" ? Number(everything.ticksSeized) : top.filter(({ insolvent }) => insolvent).length;
   if (isGrace) return snapshot; // nothing is sold
-  snapshot.insolventTicks += top.filter(({ insolvent }) => insolvent).length;
   snapshot.cascadeCapped = everything.verdict === CASCADE_CAP;
   snapshot.coinPrice = coinPrice;
   snapshot.inventory = inventory;
-  const greatest = everything.repaid;
-  if (greatest === 0n) return snapshot;
+  snapshot.offers = await findOffers(sources, vault, question, everything, inventory);
+  if (everything.repaid > 0n && !snapshot.offers.some(pays)) {
+    // Near insolvency the bonus shrinks: what is below may pay nevertheless.
+    const cheapest = top
+      .filter(({ liquidatable, insolvent }) => liquidatable && !insolvent)
+      .reduce<(typeof top)[number] | undefined>(
+        (best, tick) => (best && best.salePrice <= tick.salePrice ? best : tick),
+        undefined,
+      );
+    if (cheapest && cheapest.tick !== top[0]!.tick) {
+      const below = { ...question, fromTick: Number(cheapest.tick) };
+      const rest = await askLens(sources, vault, below, MaxUint256);
+      snapshot.offers.push(...(await findOffers(sources, vault, below, rest, inventory)));
+    }
+  }
+  return snapshot;
+}
 
-  const offerFor = async (size: bigint): Promise<Offer> => {
-    const { repaid, seized, gainLow, ticks } = size === greatest ? everything : await ask(size);
-    const sale = await bestSale(sources.venue, sources.saleRoutes.get(vault)!, seized, block);
-    return {
-      fromTick: FROM_THE_TOP,
-      maxRepay: size,
-      repaid,
-      seized,
-      value: repaid + gainLow,
-      ticks: Number(ticks),
-      sale,
-    };
+async function askLens(
+  { contracts }: Sources,
+  vault: string,
+  { block, maxTicks, fromTick }: Question,
+  maxRepay: bigint,
+): Promise<LiquidationView> {
+  return contracts.lens.liquidation(vault, maxRepay, fromTick, maxTicks, true, { blockTag: block });
+}
+
+/** Of the sizes that may earn most, at most what repays `everything`; one of them is the account's `inventory`. */
+async function findOffers(
+  sources: Sources,
+  vault: string,
+  question: Question,
+  everything: LiquidationView,
+  inventory: bigint,
+): Promise<Offer[]> {
+  const greatest = everything.repaid;
+  const offerFor = async (maxRepay: bigint): Promise<Offer> => {
+    const { repaid, seized, gainLow, ticks } =
+      maxRepay === greatest ? everything : await askLens(sources, vault, question, maxRepay);
+    const sale = await bestSale(sources.venue, sources.saleRoutes.get(vault)!, seized, question.block);
+    const { fromTick } = question;
+    return { fromTick, maxRepay, repaid, seized, value: repaid + gainLow, ticks: Number(ticks), sale };
   };
+  const offers: Offer[] = [];
   let sizes = ladder(greatest, LADDER);
   if (inventory > 0n && inventory < greatest) sizes.push(inventory);
   for (let round = 0; round <= REFINEMENTS && sizes.length > 0; round++) {
-    snapshot.offers.push(...(await Promise.all(sizes.map(offerFor))));
-    const quotes = snapshot.offers.flatMap(({ maxRepay, repaid, sale }) =>
+    offers.push(...(await Promise.all(sizes.map(offerFor))));
+    const quotes = offers.flatMap(({ maxRepay, repaid, sale }) =>
       sale ? [{ size: maxRepay, profit: sale.proceeds - repaid }] : [],
     );
     sizes = refine(quotes, greatest / 64n);
   }
-  return snapshot;
+  return offers;
+}
+
+function pays({ sale, repaid }: Offer): boolean {
+  return sale !== undefined && sale.proceeds > repaid;
 }
 
 function nearestOf({ view, state, priceState }: MarketReading): MarketSnapshot["nearest"] {

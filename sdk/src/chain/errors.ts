@@ -117,10 +117,10 @@ export function revertData(error: unknown): string | undefined {
 /** Whether a call was executed and failed: a node that does not answer is another matter. */
 export function isRevert(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code, error: inner } = error as Error & { code?: unknown; error?: { message?: unknown } };
+  const { code, error: answer } = error as Error & { code?: unknown; error?: { message?: string } };
   if (code === "CALL_EXCEPTION") return true;
   // Without revert data ethers does not know a node's answer for what it is, and nodes differ in their words.
-  return /revert|out of gas|invalid opcode/i.test(`${error.message} ${String(inner?.message ?? "")}`);
+  return /revert|out of gas|invalid opcode/i.test(`${error.message} ${answer?.message ?? ""}`);
 }
 
 function wordsOf(name: string, args: Record<string, unknown>): string {

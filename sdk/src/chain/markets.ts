@@ -2,7 +2,7 @@ import { Contract, type ContractRunner } from "ethers";
 
 import type { MarketAddresses } from "../addresses.ts";
 import type { MarketState } from "../core/position.ts";
-import type { MarketViewStructOutput } from "../types/Lens.ts";
+import type { LiquidationViewStructOutput, MarketViewStructOutput } from "../types/Lens.ts";
 import type { Contracts } from "./connect.ts";
 import { isRevert } from "./errors.ts";
 
@@ -11,6 +11,9 @@ export const PRICE_STATES = ["Dead", "Single", "Diverged", "Fresh"] as const;
 export const BRAKE_LEVELS = ["None", "NoNewRisk", "Grace", "LiquidationsPaused"] as const;
 export type PriceState = (typeof PRICE_STATES)[number];
 export type BrakeLevel = (typeof BRAKE_LEVELS)[number];
+
+/** What a liquidation would do, as the Lens gives it. */
+export type LiquidationView = LiquidationViewStructOutput;
 
 /** A market at one block. */
 export interface MarketReading {
