@@ -8,7 +8,7 @@ import { WAD, healthOf, liquidationPriceOf } from "@breakwater/sdk/core";
 
 import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
 import { deployLocal, type Local } from "../../deploy/local.ts";
-import { collect, openSources } from "../../keeper/src/collect.ts";
+import { FROM_THE_TOP, collect, openSources } from "../../keeper/src/collect.ts";
 import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
 import { type Keeper, step } from "../../keeper/src/keeper.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
@@ -71,7 +71,20 @@ describe("keeper on a chain", function () {
     };
     const round = async () => step(keeper, await provider.getBlockNumber());
     const says = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
-    return { connection, local, keeper, account, owner: owners[0]!, market, setPrice, round, says, provider };
+    const trade = async () => arbitrageur.trade();
+    return {
+      trade,
+      connection,
+      local,
+      keeper,
+      account,
+      owner: owners[0]!,
+      market,
+      setPrice,
+      round,
+      says,
+      provider,
+    };
   }
 
   /** Takes `percent` of the liquidity out of the WETH/USDC pool. */
@@ -304,6 +317,25 @@ describe("keeper on a chain", function () {
     expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
     expect((await market.debt.balanceOf(account)) > 0n).to.be.true;
     await expectNothingHeld(local);
+  });
+
+  it("looks below the highest ticks when those do not pay", async () => {
+    const { local, setPrice, round, says, trade } = await open();
+    // The highest is nearly insolvent: equity of 3 % leaves a small bonus. Then somebody sells, and the pool is below the
+    // oracle by more than that; its average has hardly moved.
+    await setPrice("1650");
+    await local.setPrice("ETH/USD", "1595");
+    await trade();
+    await local.setPrice("ETH/USD", "1650");
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    const { offers } = decisions[0]!.market;
+    expect(action?.kind === "liquidate" && action.mode === "flash", says().join("\n")).to.be.true;
+    if (action?.kind !== "liquidate" || action.mode !== "flash") return;
+    expect(action.offer.fromTick < FROM_THE_TOP).to.be.true;
+    const fromTheTop = offers.filter(({ fromTick }) => fromTick === FROM_THE_TOP);
+    expect(fromTheTop.every(({ sale, repaid }) => !sale || sale.proceeds <= repaid)).to.be.true;
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
   it("goes on with the other markets when the Lens cannot read one", async () => {
