@@ -63,7 +63,10 @@ function openStream(descriptor: number, onFailure: () => void): (line: string) =
   });
   return (line) => {
     const bytes = Buffer.from(line);
-    if (waiting.length + bytes.length > MAX_WAITING) { onFailure(); return; }
+    if (waiting.length + bytes.length > MAX_WAITING) {
+      onFailure();
+      return;
+    }
     waiting = Buffer.concat([waiting, bytes]);
     drain();
   };

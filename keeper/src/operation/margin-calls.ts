@@ -32,7 +32,9 @@ const percent = z
 
 const subscription = z.strictObject({
   market: z.string("is missing"),
-  owner: z.string("is missing").refine((owner) => isAddress(owner), "must be an address"),
+  owner: z
+    .string("is missing")
+    .refine((owner) => owner.startsWith("0x") && isAddress(owner), "must be an address"),
   sub: z
     .string()
     .regex(/^\d{1,28}$/, "must be a whole number")

@@ -15,7 +15,8 @@ export interface Metrics {
   delivered: (what: "alert" | "margin call", succeeded: boolean) => void;
 }
 
-export function openMetrics(): Metrics {
+/** `isAlone`: it shares its work with no other keeper. */
+export function openMetrics({ isAlone }: { isAlone: boolean }): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -61,7 +62,7 @@ export function openMetrics(): Metrics {
   const deliveries = counter("deliveries_total", "Alerts and margin calls, by result.", ["what", "result"]);
   for (const event of ["sent", "replaced", "mined", "reverted", "reorged", "held"])
     transactions.inc({ event }, 0);
-  leader.set(1); // a keeper alone says nothing of it
+  leader.set(isAlone ? 1 : 0); // what a lease says comes later
 
   const reorged = new Set<number>();
 

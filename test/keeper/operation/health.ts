@@ -41,7 +41,7 @@ describe("keeper health", () => {
 
   it("is served, with the metrics, to 127.0.0.1", async () => {
     const { clock, health } = open();
-    const { registry, onEvent } = openMetrics();
+    const { registry, onEvent } = openMetrics({ isAlone: true });
     onEvent(block(9));
     const server = await serve({ host: "127.0.0.1", port: 0 }, registry, health);
     try {

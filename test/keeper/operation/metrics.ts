@@ -36,7 +36,7 @@ describe("keeper metrics", () => {
   });
 
   it("count blocks, and say how late the last one was", async () => {
-    const metrics = openMetrics();
+    const metrics = openMetrics({ isAlone: true });
     metrics.onEvent({ kind: "block", block: 7, markets: 3, lagMs: 1_500, ms: 40 });
     metrics.onEvent({ kind: "block", block: 8, markets: 3, lagMs: 250, ms: 20 });
     metrics.onEvent({ kind: "round failed", words: "no answer" });
@@ -51,7 +51,7 @@ describe("keeper metrics", () => {
   });
 
   it("say what was seen, taken and missed, and why", async () => {
-    const metrics = openMetrics();
+    const metrics = openMetrics({ isAlone: true });
     metrics.onEvent({ kind: "opportunity", block: 1, market: MARKET, action: "liquidate" });
     metrics.onEvent(taken(ETH / 2n));
     metrics.onEvent(taken(-ETH / 4n));
@@ -73,7 +73,7 @@ describe("keeper metrics", () => {
   });
 
   it("count gas once, also of a transaction that a reorg moved", async () => {
-    const metrics = openMetrics();
+    const metrics = openMetrics({ isAlone: true });
     metrics.onEvent(mined(4));
     metrics.onEvent({ kind: "reorged", nonce: 4, hash: "0x" });
     metrics.onEvent(mined(4));
@@ -86,8 +86,9 @@ describe("keeper metrics", () => {
   });
 
   it("show an endpoint's one state, the lease and the balance", async () => {
-    const metrics = openMetrics();
+    const metrics = openMetrics({ isAlone: true });
     expect(await read(metrics, "keeper_leader")).to.equal(1);
+    expect(await read(openMetrics({ isAlone: false }), "keeper_leader")).to.equal(0);
     metrics.onEvent({ kind: "lease", held: false, words: "" });
     expect(await read(metrics, "keeper_leader")).to.equal(0);
     for (const state of ["down", "up"] as const) {
