@@ -12,6 +12,7 @@ import {
 import {
   BPS,
   WAD,
+  bestSize,
   ceilDiv,
   distanceToLiquidation,
   ladder,
@@ -54,7 +55,6 @@ export interface Sources {
 export const FROM_THE_TOP = 2 ** 23 - 1;
 
 const LADDER = 6;
-const REFINEMENTS = 2;
 /** Blocks, of which the greatest usual tip counts. */
 const FEE_HISTORY = 4;
 /** Seconds after which pools may have come and gone. */
@@ -113,15 +113,18 @@ export async function collect(
         if (recorder) records.set(recorder, await readRecord(sources, recorder, block));
       }
       const recorder = sources.recorders.get(oracle);
-      return collectMarket(
-        sources,
-        reading,
-        { block, maxTicks, fromTick },
-        {
-          oracle: recorder ?? oracle,
-          recorded: recorder === undefined ? undefined : records.get(recorder),
-        },
-      );
+      const recorded = recorder === undefined ? undefined : records.get(recorder);
+      const isCalm = reading.priceState === "Fresh" && recorded?.state === "Fresh";
+      const [market, apartAt] = await Promise.all([
+        collectMarket(sources, reading, { block, maxTicks, fromTick }),
+        // Of no use while nothing is apart, and a request for every oracle in every block.
+        recorder === undefined || isCalm ? 0n : readApartAt(sources, recorder, block),
+      ]);
+      return {
+        ...market,
+        oracle: recorder ?? oracle,
+        recorded: recorded && { ...recorded, apartAt },
+      };
     }),
   );
   const isIdle = markets.every(({ offers }) => offers.length === 0);
@@ -161,7 +164,9 @@ async function findRecorder(sources: Sources, oracle: string): Promise<string | 
   return recorder;
 }
 
-async function readRecords(sources: Sources, block: number): Promise<Map<string, Recorded | undefined>> {
+type LastFresh = Omit<Recorded, "apartAt">;
+
+async function readRecords(sources: Sources, block: number): Promise<Map<string, LastFresh | undefined>> {
   const recorders = new Set([...sources.recorders.values()].filter((recorder) => recorder !== undefined));
   return new Map(
     await Promise.all(
@@ -174,14 +179,13 @@ async function readRecord(
   { contracts }: Sources,
   oracle: string,
   block: number,
-): Promise<Recorded | undefined> {
-  const adapter = contracts.oracle({ oracle });
-  const [last, history] = await Promise.all([
-    unlessReverted(adapter.lastFresh({ blockTag: block })),
-    unlessReverted(adapter.history({ blockTag: block })),
-  ]);
-  if (!last || !history) return undefined;
-  return { state: SEEN[Number(last.seen)]!, round: last.round, freshAt: last.time, apartAt: history.seenAt };
+): Promise<LastFresh | undefined> {
+  const last = await unlessReverted(contracts.oracle({ oracle }).lastFresh({ blockTag: block }));
+  return last && { state: SEEN[Number(last.seen)]!, round: last.round, freshAt: last.time };
+}
+
+async function readApartAt({ contracts }: Sources, oracle: string, block: number): Promise<bigint> {
+  return (await unlessReverted(contracts.oracle({ oracle }).history({ blockTag: block })))?.seenAt ?? 0n;
 }
 
 /** A contract without the function may answer with a revert or with nothing. */
@@ -232,17 +236,15 @@ async function collectMarket(
   sources: Sources,
   reading: MarketReading,
   question: Question,
-  oracle: Pick<MarketSnapshot, "oracle" | "recorded">,
-): Promise<MarketSnapshot> {
+): Promise<Omit<MarketSnapshot, "oracle" | "recorded">> {
   const { addresses, symbols, view, priceState, brake } = reading;
   const { vault, debt } = addresses;
-  const snapshot: MarketSnapshot = {
+  const snapshot: Omit<MarketSnapshot, "oracle" | "recorded"> = {
     id: addresses.id,
     vault,
     debt,
     debtSymbol: symbols.debt,
     debtDecimals: addresses.decimals.debt,
-    ...oracle,
     priceState,
     round: view.price.roundA,
     ramp: view.rampElapsed < view.ramp.duration ? { halted: view.ramp.halted } : undefined,
@@ -262,10 +264,11 @@ async function collectMarket(
   const hasWork = view.potDebt > 0n || (view.populated && view.topTick >= view.triggerTick);
   if (isClosed || !hasWork) return snapshot;
 
-  const { block, maxTicks, fromTick } = question;
+  const { block } = question;
   const [everything, top, coinPrice, inventory] = await Promise.all([
     askLens(sources, vault, question, MaxUint256),
-    sources.contracts.lens.ticks(vault, fromTick, maxTicks, { blockTag: block }),
+    // What it may not seize, the Lens does not count.
+    priceState === "Fresh" ? [] : readTicks(sources, vault, question),
     readCoinPrice(sources, debt, block),
     sources.account === undefined
       ? 0n
@@ -282,19 +285,21 @@ async function collectMarket(
   snapshot.offers = await findOffers(sources, vault, question, everything, inventory);
   if (everything.repaid > 0n && !snapshot.offers.some(pays)) {
     // Near insolvency the bonus shrinks: what is below may pay nevertheless.
-    const cheapest = top
+    const [highest, ...others] = await readTicks(sources, vault, question);
+    const cheapest = others
       .filter(({ liquidatable, insolvent }) => liquidatable && !insolvent)
-      .reduce<(typeof top)[number] | undefined>(
-        (best, tick) => (best && best.salePrice <= tick.salePrice ? best : tick),
-        undefined,
-      );
-    if (cheapest && cheapest.tick !== top[0]!.tick) {
+      .reduce((best, tick) => (tick.salePrice < best.salePrice ? tick : best), highest!);
+    if (cheapest !== highest) {
       const below = { ...question, fromTick: Number(cheapest.tick) };
       const rest = await askLens(sources, vault, below, MaxUint256);
       snapshot.offers.push(...(await findOffers(sources, vault, below, rest, inventory)));
     }
   }
   return snapshot;
+}
+
+async function readTicks({ contracts }: Sources, vault: string, { block, maxTicks, fromTick }: Question) {
+  return contracts.lens.ticks(vault, fromTick, maxTicks, { blockTag: block });
 }
 
 async function askLens(
@@ -322,17 +327,15 @@ async function findOffers(
     const { fromTick } = question;
     return { fromTick, maxRepay, repaid, seized, value: repaid + gainLow, ticks: Number(ticks), sale };
   };
-  const offers: Offer[] = [];
-  let sizes = ladder(greatest, LADDER);
-  if (inventory > 0n && inventory < greatest) sizes.push(inventory);
-  for (let round = 0; round <= REFINEMENTS && sizes.length > 0; round++) {
-    offers.push(...(await Promise.all(sizes.map(offerFor))));
-    const quotes = offers.flatMap(({ maxRepay, repaid, sale }) =>
-      sale ? [{ size: maxRepay, profit: sale.proceeds - repaid }] : [],
-    );
-    sizes = refine(quotes, greatest / 64n);
-  }
-  return offers;
+  const sizes = new Set([...ladder(greatest, LADDER), ...ladder((3n * greatest) / 4n, LADDER / 2)]);
+  if (inventory > 0n && inventory < greatest) sizes.add(inventory);
+  const offers = await Promise.all([...sizes].map(offerFor));
+  const quotes = offers.flatMap(({ maxRepay, repaid, sale }) =>
+    sale ? [{ size: maxRepay, profit: sale.proceeds - repaid }] : [],
+  );
+  // Where the pool is deep all is best, and nearly all hardly better: no time is lost on it.
+  const finer = bestSize(quotes)?.size === greatest ? [] : refine(quotes, greatest / 64n);
+  return [...offers, ...(await Promise.all(finer.map(offerFor)))];
 }
 
 function pays({ sale, repaid }: Offer): boolean {
