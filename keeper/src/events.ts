@@ -2,7 +2,7 @@ import type { Action } from "./decide.ts";
 
 // What happens to a keeper, for whoever operates it: metrics, alerts and health listen to nothing else.
 
-export type ActionKind = Action["kind"] | "sequencer grace";
+export type ActionKind = Action["kind"] | "sequencer grace" | "approve";
 
 /** Why an opportunity was not taken. */
 export type Cause =

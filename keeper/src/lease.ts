@@ -89,10 +89,13 @@ export async function openSharedLease(options: SharedOptions): Promise<{ lease: 
     try {
       const { rows } = await pool.query<{ token: string }>(TAKE, [name, holder, seconds]);
       const granted = rows[0]?.token;
-      if (granted === undefined) return lose("another keeper has it");
+      if (granted === undefined) {
+        lose("another keeper has it");
+        return;
+      }
       if (granted !== token) {
-        token = granted;
         await lease.beforeActing?.();
+        token = granted;
         onEvent({ kind: "lease", held: true, words: `this keeper leads, term ${granted}` });
       }
       until = asked + ttl;

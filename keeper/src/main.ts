@@ -1,24 +1,29 @@
 // The keeper's entry point: command line, configuration, wiring, signals. The only file that reads arguments and environment.
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 
 import { type Addresses, loadAddresses } from "@breakwater/sdk/addresses";
-import { connect, explainRevert } from "@breakwater/sdk/chain";
+import { explainRevert } from "@breakwater/sdk/chain";
 import { Command, CommanderError } from "commander";
-import { JsonRpcProvider } from "ethers";
 import { type Logger, pino } from "pino";
 import { ZodPrefault } from "zod";
 
+import { Endpoints } from "./chain/endpoints.ts";
+import { type Journal, openFileJournal } from "./chain/journal.ts";
+import { Outbox } from "./chain/outbox.ts";
 import { openSources } from "./collect.ts";
 import { type Config, InvalidConfig, KEYS, readConfig } from "./config.ts";
 import type { Sender } from "./execute.ts";
-import { type Keeper, run, step } from "./keeper.ts";
-import { openSigner } from "./signer.ts";
+import type { OnEvent } from "./events.ts";
+import { Keeper } from "./keeper.ts";
+import { ALONE, openSharedLease } from "./lease.ts";
+import { openAccount } from "./signer.ts";
 
 /** What every command starts from. */
 interface Opened {
   config: Config;
   addresses: Addresses;
-  provider: JsonRpcProvider;
+  provider: Endpoints;
   log: Logger;
 }
 
@@ -33,28 +38,59 @@ async function open(needsSigner: boolean): Promise<Opened> {
   const config = readConfig(process.env, yaml, { needsSigner });
   const log = pino({ level: config.logLevel, base: undefined });
   const addresses = await loadAddresses(config.addresses);
-  // A failed request is retried by the next block's round, not by ethers behind its back.
-  const provider = new JsonRpcProvider(config.rpcUrls[0], undefined, { batchMaxCount: 1 });
-  const { chainId } = await provider.getNetwork();
-  if (chainId !== BigInt(addresses.chainId)) {
-    throw new InvalidConfig(`RPC_URL: is chain ${chainId}, but ADDRESSES are of chain ${addresses.chainId}`);
-  }
+  const { rpcUrls: urls, webSocketUrl: webSocket } = config;
+  const { chainId } = addresses;
+  const provider = new Endpoints({ urls, webSocket, chainId, onEvent: () => undefined });
   return { config, addresses, provider, log };
 }
 
 async function runKeeper({ dryRun, once }: RunOptions): Promise<void> {
   const { config, addresses, provider, log } = await open(!dryRun);
+  const { parameters, pollMs } = config;
+  const onEvent: OnEvent = () => undefined;
+  const closing: (() => Promise<void>)[] = [];
   try {
+    const account = dryRun ? undefined : await openAccount(config.signer);
+    const sources = await openSources(addresses, provider, account?.address);
+    const { contracts } = sources;
+    provider.probe = await contracts.lens.markets.populateTransaction(
+      addresses.markets.map(({ vault }) => vault),
+    );
+    let lease = ALONE;
     let sender: Sender | undefined;
-    const signer = dryRun ? undefined : await openSigner(config.signer, provider);
-    if (signer) {
-      sender = { contracts: connect(addresses, signer), provider, account: await signer.getAddress() };
+    if (account) {
+      // What an earlier chain of the same number left behind is none of ours.
+      const { hash: genesis } = (await provider.getBlock(0))!;
+      const { chainId } = addresses;
+      let journal: Journal;
+      if (config.databaseUrl) {
+        const name = `${chainId} ${genesis}`;
+        ({ lease, journal } = await openSharedLease({
+          databaseUrl: config.databaseUrl,
+          name,
+          seconds: 8,
+          onEvent,
+        }));
+      } else {
+        const file = join(config.stateDir, `journal-${chainId}-${account.address}.db`);
+        journal = openFileJournal(file, genesis!);
+      }
+      closing.push(async () => lease.close());
+      const privateRpc = config.privateRpc && {
+        node: new Endpoints({ urls: [config.privateRpc.url], chainId, onEvent }),
+        blocks: config.privateRpc.blocks,
+      };
+      const outbox = await Outbox.open({
+        ...{ provider, account, chainId, journal, lease, privateRpc, pollMs, onEvent },
+      });
+      closing.unshift(async () => outbox.close());
+      lease.beforeActing = async () => outbox.reload();
+      sender = { contracts, provider, outbox };
     }
-    log.info({ chainId: addresses.chainId, account: sender?.account, dryRun }, "keeper started");
-    const sources = await openSources(addresses, provider);
-    const keeper: Keeper = { sources, sender, parameters: config.parameters, log };
+    log.info({ chainId: addresses.chainId, account: account?.address, dryRun }, "keeper started");
+    const keeper = new Keeper({ sources, sender, lease, parameters, log, onEvent });
     if (once) {
-      const { outcomes } = await step(keeper, await provider.getBlockNumber());
+      const { outcomes } = await keeper.step(await provider.getBlockNumber());
       if (outcomes.some(({ status }) => status !== "done")) process.exitCode = 1;
       return;
     }
@@ -62,9 +98,10 @@ async function runKeeper({ dryRun, once }: RunOptions): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort());
     // As a child of `npm start`: never outlive the parent.
     process.once("disconnect", () => stopping.abort());
-    await run(keeper, config.pollMs, stopping.signal);
+    await keeper.run(provider, pollMs, stopping.signal);
     log.info("keeper stopped");
   } finally {
+    for (const close of closing) await close();
     provider.destroy();
     // Its channel would keep the process.
     if (process.connected) process.disconnect();

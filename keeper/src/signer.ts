@@ -1,25 +1,31 @@
 import { readFile } from "node:fs/promises";
 
 import { explainRevert } from "@breakwater/sdk/chain";
-import { JsonRpcProvider, JsonRpcSigner, type Signer, Wallet } from "ethers";
+import { type BaseWallet, JsonRpcProvider, JsonRpcSigner, Wallet } from "ethers";
 
+import type { Account } from "./chain/outbox.ts";
 import { InvalidConfig, type SignerSource } from "./config.ts";
 
 /** Who signs; undefined: nobody, and nothing is sent. */
-export async function openSigner(
-  source: SignerSource,
-  provider: JsonRpcProvider,
-): Promise<Signer | undefined> {
+export async function openAccount(source: SignerSource): Promise<Account | undefined> {
   switch (source.kind) {
     case "none":
       return undefined;
     case "key":
-      return new Wallet(source.key, provider);
-    case "account":
-      return new JsonRpcSigner(source.url ? new JsonRpcProvider(source.url) : provider, source.address);
+      return withKey(new Wallet(source.key));
     case "keystore":
-      return (await decrypt(source)).connect(provider);
+      return withKey(await decrypt(source));
+    case "account": {
+      const { address, url } = source;
+      if (url === undefined) return { address }; // the node signs
+      const signer = new JsonRpcSigner(new JsonRpcProvider(url), address);
+      return { address, sign: async (transaction) => signer.signTransaction(transaction) };
+    }
   }
+}
+
+function withKey(wallet: BaseWallet): Account {
+  return { address: wallet.address, sign: async (transaction) => wallet.signTransaction(transaction) };
 }
 
 async function decrypt(source: Extract<SignerSource, { kind: "keystore" }>) {

@@ -8,9 +8,13 @@ import { WAD, healthOf, liquidationPriceOf } from "@breakwater/sdk/core";
 
 import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
 import { deployLocal, type Local } from "../../deploy/local.ts";
+import { openFileJournal } from "../../keeper/src/chain/journal.ts";
+import { Outbox } from "../../keeper/src/chain/outbox.ts";
 import { FROM_THE_TOP, collect, openSources } from "../../keeper/src/collect.ts";
 import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
-import { type Keeper, step } from "../../keeper/src/keeper.ts";
+import type { KeeperEvent } from "../../keeper/src/events.ts";
+import { Keeper } from "../../keeper/src/keeper.ts";
+import { ALONE } from "../../keeper/src/lease.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
 import { execute } from "../support/safe.ts";
@@ -58,18 +62,31 @@ describe("keeper on a chain", function () {
     const arbitrageur = await openArbitrageur(local, trader);
     const { provider } = connection.ethers;
     const lines: string[] = [];
-    const keeper: Keeper = {
-      sources: await openSources(local.addresses, provider),
-      sender: { contracts: connect(local.addresses, account), provider, account: account.address },
-      parameters,
+    const events: KeeperEvent[] = [];
+    const onEvent = (event: KeeperEvent) => void events.push(event);
+    const sources = await openSources(local.addresses, provider);
+    const outbox = await Outbox.open({
+      ...{
+        provider,
+        account: { address: account.address },
+        chainId: 31337,
+        lease: ALONE,
+        pollMs: 20,
+        onEvent,
+      },
+      journal: openFileJournal(":memory:", "test"),
+    });
+    const keeper = new Keeper({
+      ...{ sources, parameters, onEvent, lease: ALONE },
+      sender: { contracts: sources.contracts, provider, outbox },
       log: pino({ level: "debug" }, { write: (line: string) => void lines.push(line) }),
-    };
+    });
     const setPrice = async (price: string, waits = WINDOW) => {
       await local.setPrice("ETH/USD", price);
       await arbitrageur.trade();
       await connection.networkHelpers.time.increase(waits);
     };
-    const round = async () => step(keeper, await provider.getBlockNumber());
+    const round = async () => keeper.step(await provider.getBlockNumber());
     const says = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
     const trade = async () => arbitrageur.trade();
     return {

@@ -4,6 +4,7 @@ import {
   type JsonRpcPayload,
   type JsonRpcResult,
   Network,
+  type Provider,
 } from "ethers";
 
 import type { EndpointState, OnEvent } from "../events.ts";
@@ -58,6 +59,9 @@ class EndpointFailure extends Error {
     this.retryMs = retryMs;
   }
 }
+
+/** An ethers provider that also takes JSON-RPC calls; those made at once go in one batch. */
+export type Node = Provider & { send: (method: string, params: unknown[]) => Promise<unknown> };
 
 export class NoEndpoint extends Error {
   override name = "NoEndpoint";

@@ -1,7 +1,8 @@
-import { type Provider, type TransactionLike, type TransactionReceipt, keccak256, toQuantity } from "ethers";
+import { type TransactionLike, type TransactionReceipt, keccak256, toQuantity } from "ethers";
 
 import type { Cause, OnEvent } from "../events.ts";
 import type { Lease } from "../lease.ts";
+import type { Node } from "./endpoints.ts";
 import type { Attempt, Entry, Journal, Order } from "./journal.ts";
 
 // Every transaction of the account: noted before it is sent, raised until it is mined, watched until no reorganisation
@@ -12,9 +13,6 @@ export interface Account {
   address: string;
   sign?: ((transaction: TransactionLike) => Promise<string>) | undefined;
 }
-
-/** An ethers provider that also takes a JSON-RPC call. */
-export type Node = Provider & { send(method: string, params: unknown[]): Promise<unknown> };
 
 export interface OutboxOptions {
   provider: Node;
@@ -143,12 +141,20 @@ export class Outbox {
     return settled;
   }
 
+  /** Puts `order` in the place of the one in flight with its key, if that is still so. */
+  async renew(order: Order, look: Look): Promise<void> {
+    await this.#serial(async () => {
+      if (this.#options.lease.held) await this.#replace(order, look);
+    });
+  }
+
   /** Takes the order with this key back, if it is not mined yet: by something that costs less. */
   async withdraw(key: string): Promise<void> {
     await this.#serial(async () => {
       const entry = this.#entries.find((one) => !one.mined && last(one).order?.key === key);
       if (!entry || !this.#options.lease.held) return;
-      await this.#raise(entry, await this.look(), undefined, "taken back");
+      const look = await this.look();
+      if (look.mined <= entry.nonce) await this.#raise(entry, look, undefined, "taken back");
     });
   }
 
@@ -185,16 +191,8 @@ export class Outbox {
 
   async #accept(order: Order, look: Look): Promise<void> {
     if (!this.#options.lease.held) throw new Refused("not leading", "another keeper leads");
+    if (await this.#replace(order, look)) return;
     const own = this.#entries.filter(({ mined }) => !mined);
-    const current = own.find((entry) => last(entry).order?.key === order.key);
-    if (current) {
-      const { data, worth } = last(current).order!;
-      const isDue = look.block > last(current).block;
-      if (isDue && (data !== order.data || worth !== order.worth)) {
-        await this.#raise(current, look, order, "the opportunity changed");
-      }
-      return;
-    }
     const wasTried = ({ attempts }: Entry) => attempts.some((attempt) => attempt.order?.key === order.key);
     if ([...own, ...this.#others].some(wasTried)) {
       throw new Refused("unknown", "an earlier transaction of the same order may still be mined");
@@ -218,6 +216,18 @@ export class Outbox {
     this.#entries.push(entry);
     this.#drive();
     this.#onEvent({ kind: "sent", nonce: next, hash: attempt.hash ?? "unknown", via: attempt.via, ...fees });
+  }
+
+  /** Whether there was one to replace. */
+  async #replace(order: Order, look: Look): Promise<boolean> {
+    const current = this.#entries.find((entry) => !entry.mined && last(entry).order?.key === order.key);
+    if (!current) return false;
+    const { data, worth } = last(current).order!;
+    const isDue = look.block > last(current).block && look.mined <= current.nonce;
+    if (isDue && (data !== order.data || worth !== order.worth)) {
+      await this.#raise(current, look, order, "the opportunity changed");
+    }
+    return true;
   }
 
   /** With our key somebody else sends: it may be a second keeper, or what a lost journal forgot. */
@@ -466,6 +476,8 @@ export class Outbox {
           this.#drive();
         });
     }, this.#options.pollMs);
+    // Nobody waits for a transaction to be final.
+    if (this.#waiting.size === 0) this.#timer.unref();
   }
 
   /** One thing at a time: a nonce is given once. */
