@@ -20,6 +20,8 @@ export interface Config {
   stateDir: string;
   /** A PostgreSQL whose lease elects who acts. */
   databaseUrl: string | undefined;
+  /** How long a keeper that is not heard of keeps its lease. */
+  leaseSeconds: number;
   pollMs: number;
   logLevel: "debug" | "info" | "warn" | "error";
   operation: {
@@ -117,6 +119,9 @@ export const KEYS = z.object({
   DATABASE_URL: url(/^postgres(ql)?$/, "must be a postgres:// address")
     .optional()
     .describe("PostgreSQL that elects which of several keepers acts; none: this is the only one"),
+  LEASE_SECONDS: whole(1, 600)
+    .prefault("8")
+    .describe("after which another keeper takes over from one that is silent; at most a block's time"),
   POLL_MS: whole(50, MANY).prefault("1000").describe("between looks for a new block"),
   METRICS_HOST: z.string().min(1).prefault("127.0.0.1").describe("where /metrics and /health listen"),
   METRICS_PORT: whole(0, 65_535).prefault("9464").describe("and their port; 0: any that is free"),
@@ -158,6 +163,7 @@ export function readConfig(
     signer: signerOf(data),
     stateDir: data.STATE_DIR,
     databaseUrl: data.DATABASE_URL,
+    leaseSeconds: data.LEASE_SECONDS,
     pollMs: data.POLL_MS,
     logLevel: data.LOG_LEVEL,
     operation: {

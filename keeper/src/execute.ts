@@ -5,7 +5,6 @@ import { type Interface, MaxUint256, type Result, type TransactionReceipt } from
 import { NoEndpoint, type Node } from "./chain/endpoints.ts";
 import type { Order } from "./chain/journal.ts";
 import type { Look, Outbox, Settlement } from "./chain/outbox.ts";
-import { FROM_THE_TOP } from "./collect.ts";
 import type { Action } from "./decide.ts";
 import type { Cause } from "./events.ts";
 
@@ -29,6 +28,7 @@ export interface Sender {
 /** Starting the grace that an outage of the sequencer calls for is nobody's market. */
 export interface StartGrace {
   kind: "sequencer grace";
+  until: bigint;
   worth: bigint;
 }
 
@@ -163,8 +163,8 @@ async function callOf(
     case "liquidate": {
       const { market, maxTicks } = action;
       if (action.mode === "absorb") return liquidator.seize.populateTransaction(market, maxTicks);
-      const { maxRepay, buyPot, deadline } = action;
-      const order = { market, maxRepay, fromTick: FROM_THE_TOP, maxTicks, buyPot, deadline };
+      const { maxRepay, buyPot, deadline, offer } = action;
+      const order = { market, maxRepay, fromTick: offer.fromTick, maxTicks, buyPot, deadline };
       if (action.mode === "inventory") {
         const { minCollateral } = action;
         const kept = { ...order, minCollateral, receiver: outbox.account };

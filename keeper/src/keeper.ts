@@ -155,7 +155,7 @@ export class Keeper implements Parts {
   #act({ block, sequencerGrace }: Snapshot, decisions: Decision[], sender: Sender): Promise<Outcome>[] {
     for (const order of sender.outbox.pending) this.#adopt(order, sender);
     const { pokeBudget } = this.parameters;
-    const grace: StartGrace = { kind: "sequencer grace", worth: pokeBudget };
+    const grace: StartGrace = { kind: "sequencer grace", until: sequencerGrace, worth: pokeBudget };
     const wanted = new Map<string, { action: Action | StartGrace; market?: MarketSnapshot }>();
     // Borrowers get time after an outage of the sequencer, if somebody asks for it: who liquidates for a living asks too.
     if (sequencerGrace > 0n) wanted.set(keyOf(grace), { action: grace });
@@ -189,10 +189,7 @@ export class Keeper implements Parts {
     market: MarketSnapshot | undefined,
     sender: Sender,
   ): Promise<Outcome> {
-    const plan =
-      market && action.kind !== "sequencer grace"
-        ? describe(action, market)
-        : "start the grace after an outage of the sequencer";
+    const plan = action.kind === "sequencer grace" ? describeGrace(action.until) : describe(action, market!);
     const { vault = "", coinPrice } = market ?? {};
     return this.#follow(key, execute(action, sender, coinPrice), {
       vault,
@@ -275,7 +272,7 @@ export class Keeper implements Parts {
   #pretend({ block, sequencerGrace }: Snapshot, decisions: Decision[]): Promise<Outcome>[] {
     const { log } = this;
     const about = { block, dryRun: true };
-    if (sequencerGrace > 0n) log.info(about, "would start the grace after an outage of the sequencer");
+    if (sequencerGrace > 0n) log.info(about, `would ${describeGrace(sequencerGrace)}`);
     for (const { market, actions, reasons } of decisions) {
       this.#debug(block, market, reasons);
       for (const action of actions) {
@@ -313,6 +310,10 @@ export class Keeper implements Parts {
     this.onEvent({ kind: "round failed", words });
     this.log.warn({ err: error }, words);
   };
+}
+
+function describeGrace(until: bigint): string {
+  return `start the grace after an outage of the sequencer, until ${new Date(Number(until) * 1_000).toISOString()}`;
 }
 
 /** JSON has no bigint. */

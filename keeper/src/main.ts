@@ -68,7 +68,7 @@ async function runKeeper({ dryRun, once }: RunOptions): Promise<void> {
         ({ lease, journal } = await openSharedLease({
           databaseUrl: config.databaseUrl,
           name,
-          seconds: 8,
+          seconds: config.leaseSeconds,
           onEvent,
         }));
       } else {
@@ -84,7 +84,6 @@ async function runKeeper({ dryRun, once }: RunOptions): Promise<void> {
         ...{ provider, account, chainId, journal, lease, privateRpc, pollMs, onEvent },
       });
       closing.unshift(async () => outbox.close());
-      lease.beforeActing = async () => outbox.reload();
       sender = { contracts, provider, outbox };
     }
     log.info({ chainId: addresses.chainId, account: account?.address, dryRun }, "keeper started");

@@ -181,13 +181,13 @@ describe("keeper on a chain", function () {
     const kinds = async () =>
       (await round()).decisions[0]!.actions.map((a) => (a.kind === "liquidate" ? a.mode : a.kind));
     expect(await kinds()).to.deep.equal(["poke"]);
-    expect(says().join()).to.match(/started the grace after an outage of the sequencer, until 20/);
+    expect(says().join()).to.match(/done: start the grace after an outage of the sequencer, until 20/);
     expect((await brake.stateOf(market.vault)).level).to.equal(2n);
     await round();
     expect(
       says()
         .join()
-        .match(/started the grace/g),
+        .match(/done: start the grace/g),
     ).to.have.lengthOf(1);
     await connection.networkHelpers.time.increase(3_000);
     await setPrice("1840");
@@ -232,7 +232,7 @@ describe("keeper on a chain", function () {
     // Nobody else looked, and an interval counts for an hour at most.
     const spent = Number(full - (await oracle.vetoLeft()));
     expect(spent, String(spent)).to.be.within(5_300, 5_500);
-    expect(says()).to.include("weth-usdc: poked the oracle: the price is Diverged");
+    expect(says()).to.include("weth-usdc: done: poke the oracle: the price is Diverged");
   });
 
   it("reads all markets as the Lens has them, and measures positions alike", async () => {
@@ -281,7 +281,8 @@ describe("keeper on a chain", function () {
     const profit = await market.debt.balanceOf(account);
     expect(profit > 100n * 10n ** 6n, String(profit)).to.be.true;
     await expectNothingHeld(local);
-    expect(says().some((line) => /^weth-usdc: liquidated 1 tick, repaid .* profit/.test(line))).to.be.true;
+    expect(says().some((line) => /^weth-usdc: done: liquidate 1 tick.* repaid .* profit/.test(line))).to.be
+      .true;
 
     // Nothing is left to do.
     expect((await round()).outcomes).to.deep.equal([]);

@@ -84,6 +84,7 @@ export class Outbox {
   /** Goes on with what an earlier life of the keeper left in the journal. */
   static async open(options: OutboxOptions): Promise<Outbox> {
     const outbox = new Outbox(options);
+    options.lease.beforeActing = async () => outbox.reload();
     await outbox.reload();
     return outbox;
   }
