@@ -24,7 +24,7 @@ import { MaxUint256, type Provider, toQuantity } from "ethers";
 
 import type { MarketSnapshot, Offer, Recorded, Snapshot } from "./snapshot.ts";
 import { uniswap } from "./venue/uniswap.ts";
-import { type Venue, bestSale } from "./venue/venue.ts";
+import { type Venue, bestRoutes, bestSale } from "./venue/venue.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
 // view of all markets, the oracles' records and the sequencer's grace. Only where something can be done more is asked.
@@ -319,23 +319,31 @@ async function findOffers(
   everything: LiquidationView,
   inventory: bigint,
 ): Promise<Offer[]> {
+  const { venue, saleRoutes } = sources;
+  const { block, fromTick } = question;
   const greatest = everything.repaid;
-  const offerFor = async (maxRepay: bigint): Promise<Offer> => {
-    const { repaid, seized, gainLow, ticks } =
-      maxRepay === greatest ? everything : await askLens(sources, vault, question, maxRepay);
-    const sale = await bestSale(sources.venue, sources.saleRoutes.get(vault)!, seized, question.block);
-    const { fromTick } = question;
-    return { fromTick, maxRepay, repaid, seized, value: repaid + gainLow, ticks: Number(ticks), sale };
-  };
+  const ask = async (size: bigint) => ({
+    size,
+    view: size === greatest ? everything : await askLens(sources, vault, question, size),
+  });
   const sizes = new Set([...ladder(greatest, LADDER), ...ladder((3n * greatest) / 4n, LADDER / 2)]);
   if (inventory > 0n && inventory < greatest) sizes.add(inventory);
-  const offers = await Promise.all([...sizes].map(offerFor));
+  const [asked, routes] = await Promise.all([
+    Promise.all([...sizes].map(ask)),
+    bestRoutes(venue, saleRoutes.get(vault)!, ladder(everything.seized, LADDER), block),
+  ]);
+  const sell = async ({ size: maxRepay, view }: (typeof asked)[number]): Promise<Offer> => {
+    const { repaid, seized, gainLow, ticks } = view;
+    const sale = await bestSale(venue, routes, seized, block);
+    return { fromTick, maxRepay, repaid, seized, value: repaid + gainLow, ticks: Number(ticks), sale };
+  };
+  const offers = await Promise.all(asked.map(sell));
   const quotes = offers.flatMap(({ maxRepay, repaid, sale }) =>
     sale ? [{ size: maxRepay, profit: sale.proceeds - repaid }] : [],
   );
   // Where the pool is deep all is best, and nearly all hardly better: no time is lost on it.
   const finer = bestSize(quotes)?.size === greatest ? [] : refine(quotes, greatest / 64n);
-  return [...offers, ...(await Promise.all(finer.map(offerFor)))];
+  return [...offers, ...(await Promise.all(finer.map(async (size) => sell(await ask(size)))))];
 }
 
 function pays({ sale, repaid }: Offer): boolean {

@@ -160,8 +160,13 @@ function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Pa
   }
   if (market.liquidatableTicks > 0 || (market.potDebt > 0n && fresh)) {
     const choice = choose(market, snapshot, parameters);
-    // A liquidation seizes insolvent ticks on its way.
-    if (!Array.isArray(choice)) return { market, actions: [choice], reasons };
+    if (!Array.isArray(choice)) {
+      const decision: Decision = { market, actions: [choice], reasons };
+      // A liquidation seizes insolvent ticks on its way, unless it begins below them.
+      const isBelow = market.nearest !== undefined && choice.offer.fromTick < market.nearest.tick;
+      if (fresh && isBelow) seizeInto(decision, parameters);
+      return decision;
+    }
     reasons.push(...choice);
   }
   const decision: Decision = { market, actions: [], reasons };
@@ -236,7 +241,11 @@ function unrecorded(
 }
 
 /** What earns most; if nothing earns enough and the market is near total seizure, what saves most. */
-function choose(market: MarketSnapshot, snapshot: Snapshot, parameters: Parameters): Liquidation | Reason[] {
+function choose(
+  market: MarketSnapshot,
+  snapshot: Snapshot,
+  parameters: Parameters,
+): FlashLiquidation | InventoryLiquidation | Reason[] {
   const { coinPrice, nearest } = market;
   const { rescue } = parameters;
   if (coinPrice === undefined) return [{ kind: "gas unpriced" }];
@@ -295,7 +304,7 @@ function liquidation(
   coinPrice: bigint,
   { timestamp }: Snapshot,
   parameters: Parameters,
-): Liquidation {
+): FlashLiquidation | InventoryLiquidation {
   // By its block interest has grown: an exact budget could miss the step that it was quoted for.
   const maxRepay = offer.maxRepay + offer.maxRepay / INTEREST_ROOM + 1n;
   const atLeast = (amount: bigint) => (amount * (BPS - parameters.maxSlippage)) / BPS;

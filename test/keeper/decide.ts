@@ -244,6 +244,14 @@ describe("decide", () => {
     expect(actions.map((a) => a.kind === "liquidate" && a.mode)).to.deep.equal(["flash"]);
   });
 
+  it("seizes above a liquidation that begins lower", () => {
+    const { actions } = decideOn({
+      insolventTicks: 2,
+      offers: [{ ...market.offers[0]!, fromTick: market.nearest!.tick - 1 }],
+    });
+    expect(actions.map((a) => a.kind === "liquidate" && a.mode)).to.deep.equal(["flash", "absorb"]);
+  });
+
   it("does not seize on a price that is not fresh, nor when told not to", () => {
     const insolvent = { insolventTicks: 2, offers: [] };
     expect(decideOn({ ...insolvent, priceState: "Diverged" }).words.at(-1)).to.equal(

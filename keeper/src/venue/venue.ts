@@ -26,3 +26,18 @@ export async function bestSale(
   }
   return best;
 }
+
+/** So many are all asked for every amount. */
+const FEW = 3;
+
+/** Those of `routes` that are the best for one of the `amounts`; a few are taken as they are. */
+export async function bestRoutes(
+  venue: Venue,
+  routes: readonly string[],
+  amounts: readonly bigint[],
+  block: number,
+): Promise<string[]> {
+  if (routes.length <= FEW) return [...routes];
+  const sales = await Promise.all(amounts.map(async (amount) => bestSale(venue, routes, amount, block)));
+  return [...new Set(sales.flatMap((sale) => (sale ? [sale.path] : [])))];
+}
