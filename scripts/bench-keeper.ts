@@ -1,17 +1,21 @@
 // npm run bench:keeper: see HELP.
-import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { connect } from "@breakwater/sdk/chain";
 import { Wallet } from "ethers";
 import { pino } from "pino";
 
 import { Endpoints } from "../keeper/src/chain/endpoints.ts";
+import { openFileJournal } from "../keeper/src/chain/journal.ts";
+import { Outbox } from "../keeper/src/chain/outbox.ts";
 import { openSources } from "../keeper/src/collect.ts";
 import type { Parameters } from "../keeper/src/decide.ts";
-import { type Keeper, step } from "../keeper/src/keeper.ts";
+import type { Outcome } from "../keeper/src/execute.ts";
+import { Keeper } from "../keeper/src/keeper.ts";
+import { ALONE } from "../keeper/src/lease.ts";
 import { type Scene, openScene } from "./bench-keeper/scene.ts";
 import { type Traffic, countTraffic } from "./bench-keeper/traffic.ts";
 
@@ -107,22 +111,36 @@ async function measure(
 ): Promise<Result> {
   const addresses = scene.addresses();
   const { chainId } = addresses;
-  const endpoints = new Endpoints({ urls: [scene.url], chainId, onEvent: () => undefined });
-  const wallet = Wallet.createRandom(endpoints);
+  const onEvent = () => undefined;
+  const state = mkdtempSync(join(tmpdir(), "bench-keeper-"));
+  const endpoints = new Endpoints({ urls: [scene.url], chainId, onEvent });
+  const wallet = Wallet.createRandom();
   await scene.fund(wallet.address);
-  const keeper: Keeper = {
-    sources: await openSources(addresses, endpoints),
-    sender: { contracts: connect(addresses, wallet), provider: endpoints, account: wallet.address },
+  const sources = await openSources(addresses, endpoints);
+  const outbox = await Outbox.open({
+    provider: endpoints,
+    account: { address: wallet.address, sign: async (transaction) => wallet.signTransaction(transaction) },
+    chainId,
+    journal: openFileJournal(join(state, "journal.db"), "bench"),
+    lease: ALONE,
+    pollMs: 50,
+    onEvent,
+  });
+  const keeper = new Keeper({
+    sources,
+    sender: { contracts: sources.contracts, provider: endpoints, outbox },
+    lease: ALONE,
     parameters,
     log: pino({ level: "silent" }),
-  };
+    onEvent,
+  });
   try {
     const idle: Traffic[] = [];
     for (let at = 0; at < IDLE_BLOCKS; at++) {
       await scene.mine();
       const block = await endpoints.getBlockNumber();
       traffic.restart();
-      const { outcomes } = await step(keeper, block);
+      const { outcomes } = await keeper.step(block);
       if (outcomes.length > 0) throw new Error("the market is not idle");
       idle.push(traffic.sofar());
     }
@@ -132,12 +150,12 @@ async function measure(
       const price = PRICES.from + ((PRICES.to - PRICES.from) * at) / samples;
       const block = await scene.setPrice(price);
       traffic.restart();
-      const { outcomes } = await step(keeper, block);
+      const { outcomes } = await keeper.step(block);
       const sent = traffic.sent();
       if (sent) {
         times.push(sent.ms);
         busy.push(sent.before);
-      } else if (outcomes.length > 0) throw new Error(`nothing was sent: ${JSON.stringify(outcomes[0])}`);
+      } else if (outcomes[0]) throw new Error(`nothing was sent: ${describeOutcome(outcomes[0])}`);
     }
     return {
       markets,
@@ -149,8 +167,14 @@ async function measure(
       busy: quantileOf(busy, 0.5),
     };
   } finally {
+    await outbox.close();
     endpoints.destroy();
+    rmSync(state, { recursive: true });
   }
+}
+
+function describeOutcome(outcome: Outcome): string {
+  return outcome.status === "done" ? outcome.status : `${outcome.status}: ${outcome.words}`;
 }
 
 function quantile(values: readonly number[], share: number): number {

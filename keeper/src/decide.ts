@@ -160,13 +160,8 @@ function decideMarket(market: MarketSnapshot, snapshot: Snapshot, parameters: Pa
   }
   if (market.liquidatableTicks > 0 || (market.potDebt > 0n && fresh)) {
     const choice = choose(market, snapshot, parameters);
-    if (!Array.isArray(choice)) {
-      const decision: Decision = { market, actions: [choice], reasons };
-      // A liquidation seizes insolvent ticks on its way, unless it begins below them.
-      const isBelow = market.nearest !== undefined && choice.offer.fromTick < market.nearest.tick;
-      if (fresh && isBelow) seizeInto(decision, parameters);
-      return decision;
-    }
+    // A liquidation seizes insolvent ticks on its way; if it begins below them, they wait for it.
+    if (!Array.isArray(choice)) return { market, actions: [choice], reasons };
     reasons.push(...choice);
   }
   const decision: Decision = { market, actions: [], reasons };
