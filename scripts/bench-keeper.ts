@@ -113,7 +113,7 @@ async function measure(
   const { chainId } = addresses;
   const onEvent = () => undefined;
   const state = mkdtempSync(join(tmpdir(), "bench-keeper-"));
-  const endpoints = new Endpoints({ urls: [scene.url], chainId, onEvent });
+  const endpoints = new Endpoints({ urls: [scene.url], chainId, timeoutMs: 60_000, onEvent });
   const wallet = Wallet.createRandom();
   await scene.fund(wallet.address);
   const sources = await openSources(addresses, endpoints);
