@@ -1,13 +1,15 @@
 import { readFile } from "node:fs/promises";
 
 import { explainRevert } from "@breakwater/sdk/chain";
-import { type BaseWallet, JsonRpcProvider, JsonRpcSigner, Wallet } from "ethers";
+import { type BaseWallet, FetchRequest, JsonRpcProvider, JsonRpcSigner, Network, Wallet } from "ethers";
 
 import type { Account } from "./chain/outbox.ts";
 import { InvalidConfig, type SignerSource } from "./config.ts";
 
+const TIMEOUT_MS = 5_000;
+
 /** Who signs; undefined: nobody, and nothing is sent. */
-export async function openAccount(source: SignerSource): Promise<Account | undefined> {
+export async function openAccount(source: SignerSource, chainId: number): Promise<Account | undefined> {
   switch (source.kind) {
     case "none":
       return undefined;
@@ -18,7 +20,11 @@ export async function openAccount(source: SignerSource): Promise<Account | undef
     case "account": {
       const { address, url } = source;
       if (url === undefined) return { address }; // the node signs
-      const signer = new JsonRpcSigner(new JsonRpcProvider(url), address);
+      const request = new FetchRequest(url);
+      request.timeout = TIMEOUT_MS;
+      const network = Network.from(chainId); // a signer knows no chain
+      const remote = new JsonRpcProvider(request, network, { staticNetwork: true, batchMaxCount: 1 });
+      const signer = new JsonRpcSigner(remote, address);
       return { address, sign: async (transaction) => signer.signTransaction(transaction) };
     }
   }

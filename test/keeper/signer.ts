@@ -11,9 +11,10 @@ import { InvalidConfig } from "../../keeper/src/config.ts";
 import { openAccount } from "../../keeper/src/signer.ts";
 
 const KEY = `0x${"ab".repeat(32)}`;
+const CHAIN = 31337;
 const PASSWORD = "correct horse";
 const TRANSACTION: TransactionLike = {
-  ...{ type: 2, chainId: 31337, nonce: 7, to: `0x${"12".repeat(20)}`, value: 0n, data: "0x1234" },
+  ...{ type: 2, chainId: CHAIN, nonce: 7, to: `0x${"12".repeat(20)}`, value: 0n, data: "0x1234" },
   ...{ gasLimit: 50_000n, maxFeePerGas: 2_000_000_000n, maxPriorityFeePerGas: 1n },
 };
 
@@ -31,11 +32,11 @@ describe("keeper signer", () => {
   after(async () => rm(directory, { recursive: true }));
 
   const keystore = (password?: string, passwordFile?: string, path = file) =>
-    openAccount({ kind: "keystore", file: path, password, passwordFile });
+    openAccount({ kind: "keystore", file: path, password, passwordFile }, CHAIN);
 
   it("is a key, or an encrypted keystore with its password or a file of it", async () => {
     for (const account of [
-      await openAccount({ kind: "key", key: KEY }),
+      await openAccount({ kind: "key", key: KEY }, CHAIN),
       await keystore(PASSWORD),
       await keystore(undefined, join(directory, "password")),
     ]) {
@@ -55,15 +56,19 @@ describe("keeper signer", () => {
   };
 
   it("that cannot be had is refused by its key, without the password", async () => {
-    expect(await refusal(keystore("wrong horse"))).to.match(/^KEYSTORE: .*password/).and.not.contain("horse");
-    expect(await refusal(keystore(undefined, join(directory, "none")))).to.match(/^KEYSTORE_PASSWORD_FILE: ENOENT/);
+    expect(await refusal(keystore("wrong horse")))
+      .to.match(/^KEYSTORE: .*password/)
+      .and.not.contain("horse");
+    expect(await refusal(keystore(undefined, join(directory, "none")))).to.match(
+      /^KEYSTORE_PASSWORD_FILE: ENOENT/,
+    );
     expect(await refusal(keystore(PASSWORD, undefined, join(directory, "password")))).to.match(/^KEYSTORE: /);
   });
 
   it("is an account of the node, which signs what it sends", async () => {
-    const account = await openAccount({ kind: "account", address: wallet.address, url: undefined });
+    const account = await openAccount({ kind: "account", address: wallet.address, url: undefined }, CHAIN);
     expect(account).to.deep.equal({ address: wallet.address });
-    expect(await openAccount({ kind: "none" })).to.equal(undefined);
+    expect(await openAccount({ kind: "none" }, CHAIN)).to.equal(undefined);
   });
 
   it("is a JSON-RPC signer apart from the node, asked for a signature and nothing else", async () => {
@@ -88,7 +93,7 @@ describe("keeper signer", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
-      const account = await openAccount({ kind: "account", address: wallet.address, url });
+      const account = await openAccount({ kind: "account", address: wallet.address, url }, CHAIN);
       const signed = Transaction.from(await account!.sign!(TRANSACTION));
       expect([signed.from, signed.nonce, signed.gasLimit]).to.deep.equal([wallet.address, 7, 50_000n]);
       expect(new Set(asked)).to.deep.equal(new Set(["eth_signTransaction"]));

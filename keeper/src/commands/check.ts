@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { explainRevert } from "@breakwater/sdk/chain";
+import type { Addresses } from "@breakwater/sdk/addresses";
+import { type Contracts, connect, explainRevert } from "@breakwater/sdk/chain";
 import { formatAmount } from "@breakwater/sdk/core";
 import { TestToken__factory } from "@breakwater/sdk/types";
 import { Transaction, formatEther } from "ethers";
@@ -9,7 +10,7 @@ import { Pool } from "pg";
 
 import { Endpoints } from "../chain/endpoints.ts";
 import type { Account } from "../chain/outbox.ts";
-import type { Sources } from "../collect.ts";
+import { type Node, openSources } from "../collect.ts";
 import type { Config } from "../config.ts";
 import { bestSale } from "../venue/venue.ts";
 
@@ -26,15 +27,21 @@ const NO_CODE = "0x";
 const FAR_NONCE = 2 ** 48;
 const TIMEOUT_MS = 5_000;
 
-/** Calls back for each thing that was looked at. @param openAccount fails where the key cannot be had. */
+export interface CheckOptions {
+  config: Config;
+  addresses: Addresses;
+  provider: Node;
+  /** Fails where the key cannot be had. */
+  openAccount: () => Promise<Account | undefined>;
+}
+
+/** Calls back for each thing that was looked at. */
 export async function check(
-  config: Config,
-  sources: Sources,
-  openAccount: () => Promise<Account | undefined>,
+  { config, addresses, provider, openAccount }: CheckOptions,
   onFinding: (finding: Finding) => void,
 ): Promise<{ looked: number; wrong: number }> {
   const totals = { looked: 0, wrong: 0 };
-  const look = async (what: string, judge: () => Promise<string>): Promise<void> => {
+  const look: Look = async (what, judge) => {
     const finding = await judge().then(
       (words) => ({ what, ok: true, words }),
       (error: unknown) => ({ what, ok: false, words: explainRevert(error).words }),
@@ -42,39 +49,41 @@ export async function check(
     totals.looked++;
     if (!finding.ok) totals.wrong++;
     onFinding(finding);
+    return finding.ok;
   };
 
-  for (const url of config.rpcUrls)
-    await look(`endpoint ${new URL(url).host}`, () => checkEndpoint(url, config, sources));
-  const { privateRpc, databaseUrl } = config;
+  const { rpcUrls, privateRpc, stateDir, databaseUrl } = config;
+  const { chainId } = addresses;
+  for (const url of rpcUrls)
+    await look(`endpoint ${new URL(url).host}`, () => checkEndpoint(url, chainId, config));
   if (privateRpc)
-    await look(`private endpoint ${new URL(privateRpc.url).host}`, () => checkChain(privateRpc.url, sources));
-  await checkContracts(sources, look);
-  await checkMarkets(sources, look);
-  await checkAccount(config, sources, openAccount, look);
-  await look("state directory", () => checkWritable(config.stateDir));
+    await look(`private endpoint ${new URL(privateRpc.url).host}`, () => checkChain(privateRpc.url, chainId));
+  const contracts = connect(addresses, provider);
+  const isDeployed = await checkContracts(provider, contracts, look);
+  if (isDeployed) await checkMarkets(addresses, provider, look);
+  await checkAccount(config, provider, contracts, openAccount, look);
+  await look("state directory", () => checkWritable(stateDir));
   if (databaseUrl) await look(`database ${new URL(databaseUrl).host}`, () => checkDatabase(databaseUrl));
   return totals;
 }
 
-type Look = (what: string, judge: () => Promise<string>) => Promise<void>;
+type Look = (what: string, judge: () => Promise<string>) => Promise<boolean>;
 
-async function checkEndpoint(url: string, { operation }: Config, { contracts }: Sources): Promise<string> {
-  const node = new Endpoints({ urls: [url], chainId: contracts.addresses.chainId, onEvent: () => undefined });
+async function checkEndpoint(url: string, chainId: number, { operation }: Config): Promise<string> {
+  const node = new Endpoints({ urls: [url], chainId, onEvent: () => undefined });
   try {
     const head = await node.getBlock("latest");
     if (!head) throw new Error("it does not know its latest block");
     const age = Math.floor(Date.now() / 1_000) - head.timestamp;
     if (age > operation.maxSilence) throw new Error(`its head ${head.number} is ${age} seconds old`);
-    return `chain ${contracts.addresses.chainId}, head ${head.number}, ${Math.max(age, 0)} seconds old`;
+    return `chain ${chainId}, head ${head.number}, ${Math.max(age, 0)} seconds old`;
   } finally {
     node.destroy();
   }
 }
 
 /** One that only takes transactions need not know any block. */
-async function checkChain(url: string, { contracts }: Sources): Promise<string> {
-  const { chainId } = contracts.addresses;
+async function checkChain(url: string, chainId: number): Promise<string> {
   const node = new Endpoints({ urls: [url], chainId, onEvent: () => undefined });
   try {
     await node.send("eth_chainId", []);
@@ -85,7 +94,7 @@ async function checkChain(url: string, { contracts }: Sources): Promise<string> 
 }
 
 /** There is code at every address that the deployment names, and the keeper's own contracts belong together. */
-async function checkContracts({ provider, contracts }: Sources, look: Look): Promise<void> {
+async function checkContracts(provider: Node, contracts: Contracts, look: Look): Promise<boolean> {
   const { addresses, flashLiquidator, liquidator, router, quoter, factory } = contracts;
   const named = {
     ...addresses.contracts,
@@ -101,7 +110,7 @@ async function checkContracts({ provider, contracts }: Sources, look: Look): Pro
       ),
     ),
   };
-  await look("bytecode", async () => {
+  const isThere = await look("bytecode", async () => {
     const codes = await Promise.all(
       Object.entries(named).map(async ([name, address]) => ({ name, code: await provider.getCode(address) })),
     );
@@ -109,7 +118,8 @@ async function checkContracts({ provider, contracts }: Sources, look: Look): Pro
     if (missing.length > 0) throw new Error(`there is none at ${missing.join(", ")}`);
     return `at each of ${codes.length} addresses`;
   });
-  await look("FlashLiquidator", async () => {
+  if (!isThere) return false;
+  return look("FlashLiquidator", async () => {
     expectSame("its Liquidator", await flashLiquidator.LIQUIDATOR(), await liquidator.getAddress());
     expectSame("its router", await flashLiquidator.ROUTER(), await router.getAddress());
     expectSame("the router's factory", await router.factory(), await factory.getAddress());
@@ -119,10 +129,10 @@ async function checkContracts({ provider, contracts }: Sources, look: Look): Pro
 }
 
 /** Each market is wired to the contracts that the keeper calls, can be read, and its collateral can be sold. */
-async function checkMarkets(sources: Sources, look: Look): Promise<void> {
-  const { provider, contracts, venue, saleRoutes, coinRoutes } = sources;
+async function checkMarkets(addresses: Addresses, provider: Node, look: Look): Promise<void> {
+  const { contracts, readMarkets, venue, saleRoutes, coinRoutes } = await openSources(addresses, provider);
   const block = await provider.getBlockNumber();
-  for (const market of contracts.addresses.markets) {
+  for (const market of addresses.markets) {
     const vault = contracts.vault(market);
     await look(`${market.id} permissions`, async () => {
       // Whom the vault lets liquidate; the keeper itself needs no role.
@@ -133,9 +143,7 @@ async function checkMarkets(sources: Sources, look: Look): Promise<void> {
       return "the vault lets the Liquidator liquidate; no role is needed";
     });
     await look(`${market.id} state`, async () => {
-      const reading = (await sources.readMarkets(block)).find(
-        ({ addresses }) => addresses.vault === market.vault,
-      )!;
+      const reading = (await readMarkets(block)).find((each) => each.addresses.vault === market.vault)!;
       const { priceState, brake } = reading;
       return `the price is ${priceState}, the brake says ${brake.level}`;
     });
@@ -156,7 +164,8 @@ async function checkMarkets(sources: Sources, look: Look): Promise<void> {
 
 async function checkAccount(
   { signer, operation, parameters }: Config,
-  { provider, contracts }: Sources,
+  provider: Node,
+  contracts: Contracts,
   openAccount: () => Promise<Account | undefined>,
   look: Look,
 ): Promise<void> {

@@ -48,7 +48,7 @@ export function openAlerts({
   now = () => performance.now(),
 }: AlertOptions): Alerts {
   const conditions = new Map<string, Condition>();
-  let failedRounds = 0;
+  const failed = { count: 0, sinceBlock: false };
   let leads = false;
   let isTelling = false;
   let failures = 0;
@@ -68,13 +68,18 @@ export function openAlerts({
   const onEvent = (event: KeeperEvent): void => {
     switch (event.kind) {
       case "block":
-        failedRounds = 0;
-        end("rounds");
+        // A block of which some market could not be read is no clean one.
+        if (!failed.sinceBlock) {
+          failed.count = 0;
+          end("rounds");
+        }
+        failed.sinceBlock = false;
         break;
       case "round failed":
-        failedRounds++;
-        if (failedRounds >= FAILED_ROUNDS) {
-          raise("rounds", "page", `${failedRounds} rounds in a row failed: ${event.words}`, true);
+        failed.count++;
+        failed.sinceBlock = true;
+        if (failed.count >= FAILED_ROUNDS) {
+          raise("rounds", "page", `rounds fail, no clean one among ${failed.count}: ${event.words}`, true);
         }
         break;
       case "endpoint": {

@@ -2,6 +2,8 @@ import { openSync, write, writeSync } from "node:fs";
 
 import { type Logger, pino } from "pino";
 
+import type { OnEvent } from "../events.ts";
+
 // JSON lines in which no secret stands, from a keeper that neither a full disk nor a reader that stalls can stop. Pino's own
 // stream tries for ever to write its last lines, so on a full disk such a process never ends.
 
@@ -25,6 +27,41 @@ export function openLog({ level, secrets, onFailure, destination = 1 }: LogOptio
     { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
     { write: (line: string) => write(scrub(line, secrets)) },
   );
+}
+
+/** What becomes of transactions, endpoints and the lease; the keeper itself tells the rest. */
+export function logEvents(log: Logger): OnEvent {
+  return (event) => {
+    const { kind, ...about } = event;
+    const record = Object.fromEntries(
+      Object.entries(about).map(([key, value]) => [key, typeof value === "bigint" ? String(value) : value]),
+    );
+    switch (event.kind) {
+      case "sent":
+      case "mined":
+        log.debug(record, `transaction ${event.nonce} ${kind}`);
+        break;
+      case "replaced":
+        log.info(record, `transaction ${event.nonce} replaced: ${event.why}`);
+        break;
+      case "held":
+        log.warn(record, `transaction ${event.nonce} waits: ${event.words}`);
+        break;
+      case "reorged":
+        log.warn(record, `transaction ${event.nonce} was undone by a reorg and is pending again`);
+        break;
+      case "endpoint":
+        log[event.state === "up" ? "info" : "warn"](
+          record,
+          `${event.endpoint} is ${event.state}: ${event.words}`,
+        );
+        break;
+      case "lease":
+        log.info(record, `${event.held ? "leads" : "stands by"}: ${event.words}`);
+        break;
+      default:
+    }
+  };
 }
 
 /** `text` without any of the secrets, as they are or as JSON writes them. */

@@ -112,17 +112,19 @@ describe("keeper alerts", () => {
     expect(await after(1)).to.deep.equal(["page endpoint a:1"]);
   });
 
-  it("page after three failed rounds in a row", async () => {
+  it("page after three failures without a clean block, be it of one market", async () => {
     const { after, happen } = open();
     const failed: KeeperEvent = { kind: "round failed", words: "why" };
-    happen(failed);
-    happen(failed);
-    happen({ kind: "block", block: 1, markets: 1, lagMs: 0, ms: 0 });
-    happen(failed);
+    const block: KeeperEvent = { kind: "block", block: 1, markets: 1, lagMs: 0, ms: 0 };
+    for (const event of [failed, failed, block, block, failed, block, failed]) happen(event);
     expect(await after(1)).to.deep.equal([]);
-    happen(failed);
+    happen(block);
     happen(failed);
     expect(await after(1)).to.deep.equal(["page rounds"]);
+    happen(block);
+    expect(await after(61)).to.deep.equal([]);
+    happen(block);
+    expect(await after(61)).to.deep.equal(["resolved rounds"]);
   });
 
   it("warn when the lease is lost, not when a keeper stands by", async () => {
