@@ -47,7 +47,7 @@ describe("keeper metrics", () => {
     expect(await read(metrics, 'keeper_round_seconds_bucket{le="0.025"}')).to.equal(1);
     expect(await read(metrics, "keeper_rounds_failed_total")).to.equal(1);
     const at = await read(metrics, "keeper_block_evaluated_timestamp_seconds");
-    expect(at).to.be.closeTo(Date.now() / 1_000, 5);
+    expect(Math.abs(at! - Date.now() / 1_000) < 5).to.equal(true);
   });
 
   it("say what was seen, taken and missed, and why", async () => {
