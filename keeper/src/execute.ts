@@ -12,11 +12,19 @@ import type { Cause } from "./events.ts";
 
 export type Outcome =
   /** `repaid` and `profit` (before gas) in debt token units. */
-  | { status: "done"; hash: string; gasUsed: bigint; gasPaid: bigint; repaid: bigint; profit: bigint }
+  | {
+      status: "done";
+      repaid: bigint;
+      profit: bigint;
+      hash: string;
+      block: number;
+      gasUsed: bigint;
+      gasPaid: bigint;
+    }
   /** Nothing was sent, or it was taken back. */
   | { status: "refused"; cause: Cause; words: string }
   /** Mined and failed: it cost gas. */
-  | { status: "reverted"; cause: Cause; words: string; hash: string; gasPaid: bigint };
+  | { status: "reverted"; cause: Cause; words: string; hash: string; block: number; gasPaid: bigint };
 
 /** `contracts` read through `provider`; whatever is sent goes through the outbox. */
 export interface Sender {
@@ -121,15 +129,15 @@ export async function outcomeOf(settlement: Settlement, sender: Sender): Promise
     return { status: "refused", cause: "lost race", words: `taken back: ${settlement.words}` };
   }
   const { receipt } = settlement;
-  const { hash, gasUsed, fee: gasPaid } = receipt;
+  const { hash, blockNumber: block, gasUsed, fee: gasPaid } = receipt;
   if (receipt.status !== 1) {
-    return { status: "reverted", ...(await whyReverted(receipt, sender)), hash, gasPaid };
+    return { status: "reverted", ...(await whyReverted(receipt, sender)), hash, block, gasPaid };
   }
   const flash = eventOf(receipt, sender.contracts.flashLiquidator.interface, "FlashLiquidate");
   const report = eventOf(receipt, Vault__factory.createInterface(), "Liquidate")?.report as
     Report | undefined;
   const profit = (flash?.profit as bigint | undefined) ?? 0n;
-  return { status: "done", hash, gasUsed, gasPaid, repaid: report?.repaid ?? 0n, profit };
+  return { status: "done", hash, block, gasUsed, gasPaid, repaid: report?.repaid ?? 0n, profit };
 }
 
 /** Why nothing came of a call or of sending it. */

@@ -66,11 +66,13 @@ export class Keeper implements Parts {
   log: Logger;
   onEvent: OnEvent;
   #block = -1;
-  // By an order's key: what is under way; what is wanted; what was said of its failing, and how often it was mined and failed.
+  // By an order's key: what is under way; what is wanted; what was said of its failing; where it was mined, and how often it
+  // failed there.
   readonly #inFlight = new Map<string, Promise<Outcome>>();
   readonly #renewing = new Set<string>();
   readonly #open = new Set<string>();
   readonly #missed = new Map<string, string>();
+  readonly #minedAt = new Map<string, number>();
   readonly #failed = new Map<string, { times: number; until: number }>();
   /** By vault, as last seen. */
   readonly #markets = new Map<string, MarketSnapshot>();
@@ -136,6 +138,11 @@ export class Keeper implements Parts {
       // What was mined meanwhile is no longer wanted.
       sender?.outbox.advance(),
     ]);
+    if (block < this.#block) {
+      // The chain went back: what was remembered of later blocks may never have been.
+      this.#minedAt.clear();
+      this.#failed.clear();
+    }
     this.#block = block;
     const decisions = decide(snapshot, parameters);
     for (const { market } of decisions) this.#markets.set(market.vault, market);
@@ -171,6 +178,8 @@ export class Keeper implements Parts {
     }
     const sending: Promise<Outcome>[] = [];
     for (const [key, { action, market }] of wanted) {
+      // It was mined while an older block was looked at.
+      if ((this.#minedAt.get(key) ?? -1) > block) continue;
       if (!this.#open.has(key)) {
         this.#open.add(key);
         this.onEvent({ kind: "opportunity", block, market: market?.id ?? "", action: action.kind });
@@ -233,6 +242,7 @@ export class Keeper implements Parts {
     const market = seen?.id ?? about.vault;
     const who = market === "" ? "" : `${market}: `;
     const record = { block: this.#block, market, action, ...texts(outcome) };
+    if (outcome.status !== "refused") this.#minedAt.set(key, outcome.block);
     if (outcome.status === "done") {
       const { hash, repaid, profit, gasPaid } = outcome;
       const { debtDecimals = 18, debtSymbol = "" } = seen ?? {};
@@ -251,7 +261,7 @@ export class Keeper implements Parts {
     const { cause, words } = outcome;
     if (outcome.status === "reverted") {
       const times = (this.#failed.get(key)?.times ?? 0) + 1;
-      const until = this.#block + Math.min(2 ** times, LONGEST_BREAK);
+      const until = outcome.block + Math.min(2 ** times, LONGEST_BREAK);
       this.#failed.set(key, { times, until });
     }
     // Once while it lasts: every block tries again.

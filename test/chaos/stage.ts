@@ -47,7 +47,7 @@ export async function openStage() {
   const local = await deployLocal(connection);
   const [lender, trader, ...others] = local.signers.others;
   // Their nonces are theirs alone: keeper, rival.
-  const [, , ...owners] = others as HardhatEthersSigner[];
+  const [, , ...owners] = others;
   await fundLenders(local, lender!);
   const market = local.markets["weth-usdc"]!;
   await openPositions(
@@ -61,7 +61,8 @@ export async function openStage() {
   const second = await Front.open(chain);
   const directory = await mkdtemp(join(tmpdir(), "breakwater-chaos-"));
   const addressesFile = writeAddresses(local.addresses, directory);
-  const request = async (method: string, ...params: unknown[]) => chain.request({ method, params });
+  const request = async (method: string, ...params: unknown[]): Promise<unknown> =>
+    chain.request({ method, params });
   const provider = connection.ethers.provider;
   const stopping: (() => Promise<void>)[] = [];
   let ticker: NodeJS.Timeout | undefined;
@@ -73,12 +74,14 @@ export async function openStage() {
     if (ms !== undefined) ticker = setInterval(() => void request("evm_mine").catch(() => undefined), ms);
   }
 
-  /** All at once in one block: nobody sees anything in between. */
-  async function setPrice(price: string): Promise<void> {
+  async function setPrice(price: string, baseFee?: bigint): Promise<void> {
     clearInterval(ticker);
     await request("evm_setAutomine", true);
     await local.setPrice("ETH/USD", price);
     await arbitrageur.trade();
+    if (baseFee !== undefined) {
+      await request("hardhat_setNextBlockBaseFeePerGas", `0x${baseFee.toString(16)}`);
+    }
     await connection.networkHelpers.time.increase(WINDOW);
     await tick(BLOCK_MS);
   }
