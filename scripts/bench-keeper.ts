@@ -27,7 +27,7 @@ How fast the keeper is, and how much it asks, on a local chain behind HTTP. Time
 signed transaction leaves; noticing the block is extra: nothing with a WebSocket, at most POLL_MS without. Traffic is what
 HTTP carries in a block, bodies only. Idle: nothing is liquidatable. Writes bench/keeper.json.
 
---full   also 100,000 positions, and five times as many prices (some minutes more)
+--full   also 100,000 positions, and more prices (a quarter of an hour)
 --json   prints what bench/keeper.json holds, and nothing else
 `;
 
@@ -40,7 +40,7 @@ const STAGES: [markets: number, positions: number][] = [
   [100, 20_000],
 ];
 const FULL: typeof STAGES = [...STAGES.slice(0, 3), [1, 100_000], [10, 110_000], [100, 120_000]];
-const PRICES = { quick: 20, full: 100, from: 1_895, to: 1_700 };
+const PRICES = { quick: 20, full: 50, from: 1_895, to: 1_700 };
 const IDLE_BLOCKS = 5;
 
 const parameters: Parameters = {

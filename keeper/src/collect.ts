@@ -55,6 +55,8 @@ export interface Sources {
 export const FROM_THE_TOP = 2 ** 23 - 1;
 
 const LADDER = 6;
+/** Of what can be seized: moves no pool. */
+const LITTLE = 1_000n;
 /** Blocks, of which the greatest usual tip counts. */
 const FEE_HISTORY = 4;
 /** Seconds after which pools may have come and gone. */
@@ -256,6 +258,7 @@ async function collectMarket(
     potDebt: view.potDebt,
     coinPrice: undefined,
     inventory: 0n,
+    little: undefined,
     offers: [],
   };
   const isGrace = brake.level === "Grace";
@@ -282,7 +285,13 @@ async function collectMarket(
   snapshot.cascadeCapped = everything.verdict === CASCADE_CAP;
   snapshot.coinPrice = coinPrice;
   snapshot.inventory = inventory;
-  snapshot.offers = await findOffers(sources, vault, question, everything, inventory);
+  const little = inventory > 0n ? everything.seized / LITTLE : 0n;
+  const [offers, sale] = await Promise.all([
+    findOffers(sources, vault, question, everything, inventory),
+    bestSale(sources.venue, sources.saleRoutes.get(vault)!, little, block),
+  ]);
+  snapshot.offers = offers;
+  snapshot.little = sale && { collateral: little, proceeds: sale.proceeds };
   if (everything.repaid > 0n && !snapshot.offers.some(pays)) {
     // Near insolvency the bonus shrinks: what is below may pay nevertheless.
     const [highest, ...others] = await readTicks(sources, vault, question);

@@ -265,7 +265,7 @@ function choose(
 }
 
 function candidatesOf(
-  { offers, inventory }: MarketSnapshot,
+  { offers, inventory, little }: MarketSnapshot,
   coinPrice: bigint,
   gasPrice: bigint,
   parameters: Parameters,
@@ -277,20 +277,16 @@ function candidatesOf(
     const { sale } = offer;
     if (sale) candidates.push({ mode: "flash", offer, costs: costs(offer, sale.proceeds) });
     if (parameters.inventory && offer.repaid <= inventory) {
-      const kept = (worthOf(offer, offers) * (BPS - parameters.inventory.haircut)) / BPS;
+      const kept = (worthOf(offer, little) * (BPS - parameters.inventory.haircut)) / BPS;
       candidates.push({ mode: "inventory", offer, costs: costs(offer, kept) });
     }
   }
   return candidates;
 }
 
-/** Of collateral that is kept: at the oracle's lower price, or at the venues' best rate if that is lower still. */
-function worthOf({ value, seized }: Offer, offers: readonly Offer[]): bigint {
-  const sales = offers.flatMap((offer) =>
-    offer.sale && offer.seized > 0n ? [(offer.sale.proceeds * seized) / offer.seized] : [],
-  );
-  const venues = greatest(sales, (worth) => worth);
-  return venues !== undefined && venues < value ? venues : value;
+/** Of collateral that is kept: at the oracle's lower price, or at the venues' if that is lower still. */
+function worthOf({ value, seized }: Offer, little: MarketSnapshot["little"]): bigint {
+  return little ? min(value, (little.proceeds * seized) / little.collateral) : value;
 }
 
 function liquidation(

@@ -56,6 +56,8 @@ export interface MarketSnapshot {
   coinPrice: bigint | undefined;
   /** Debt token units that the keeper's account holds: its own capital. */
   inventory: bigint;
+  /** What a little collateral brings: the venues' price of it, in token units; undefined: none has one. */
+  little: { collateral: bigint; proceeds: bigint } | undefined;
   offers: Offer[];
 }
 

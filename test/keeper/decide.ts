@@ -55,6 +55,7 @@ const market: MarketSnapshot = {
   potDebt: 0n,
   coinPrice: 2_000n * USDC,
   inventory: 0n,
+  little: undefined,
   offers: [
     offer(10_000n * USDC, 150n * USDC),
     offer(20_000n * USDC, 220n * USDC),
@@ -298,19 +299,20 @@ describe("decide", () => {
     it("serves where the pool is too thin: the collateral is worth more kept", () => {
       const thin = {
         ...offer(10_000n * USDC, -500n * USDC),
-        seized: 10_300n * USDC,
+        seized: 5n * 10n ** 18n,
         value: 10_400n * USDC,
       };
-      const small = offer(100n * USDC, 6n * USDC); // 6 % at no slippage
-      const { action } = decideOn({ offers: [thin, small], inventory: 20_000n * USDC }, {}, { inventory });
+      // At the pool's price for a little, as it is lower than the oracle's.
+      const little = { collateral: 10n ** 15n, proceeds: 2_060_000n };
+      const decided = decideOn({ offers: [thin], inventory: 20_000n * USDC, little }, {}, { inventory });
+      const { action } = decided;
       expect(action?.kind === "liquidate" && action.mode === "inventory" && action).to.deep.include({
         debt: "0xDebt",
         maxRepay: 10_010n * USDC + 1n,
         minCollateral: (thin.seized * 9_950n) / 10_000n,
       });
-      // At the pool's best rate, a dollar for a unit, as it is lower than the oracle's; less the haircut.
       expect(action?.kind === "liquidate" && action.mode === "inventory" && action.costs.proceeds).to.equal(
-        10_197n * USDC,
+        10_197n * USDC, // 10,300 less the haircut
       );
     });
 

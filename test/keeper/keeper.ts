@@ -356,6 +356,55 @@ describe("keeper on a chain", function () {
     expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
   });
 
+  it("liquidates with the account's own tokens where no pool buys enough, and keeps the collateral", async () => {
+    const { local, market, setPrice, round, says, account, keeper } = await open();
+    await setPrice("1830");
+    await drainPool(local, 100n);
+    const held = 20_000n * 10n ** 6n;
+    await (await market.debt.mint(account, held)).wait();
+    keeper.sources.account = account.address;
+    keeper.parameters = { ...parameters, inventory: { haircut: 50n } };
+    // Without a pool nothing prices gas: the coin's route is another.
+    await addPool(
+      local,
+      { token: "WETH", amount: 20n * WAD },
+      { token: "USDC", amount: 36_600n * 10n ** 6n },
+    );
+    const { contracts, provider } = keeper.sources;
+    keeper.sources = await openSources(contracts.addresses, provider, account.address);
+
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    expect(action?.kind === "liquidate" && action.mode, says().join("\n")).to.equal("inventory");
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    const paid = held - (await market.debt.balanceOf(account));
+    const collateral = await market.collateral.balanceOf(account);
+    expect(paid > 0n && paid <= held).to.be.true;
+    // At the oracle's price the collateral is worth more than was paid: 1830 USDC with 6 decimals for 10^18.
+    expect((collateral * 1_830n) / 10n ** 12n > paid).to.be.true;
+    // The account's collateral and tokens are all that moved.
+    await expectNothingHeld(local);
+  });
+
+  it("rescues at a loss when a tick nears total seizure, within the limit", async () => {
+    const { market, setPrice, round, says, keeper, owner } = await open();
+    await setPrice("1700"); // 4.5 % above total seizure of the highest
+    keeper.parameters = { ...parameters, minProfit: 10n ** 22n };
+    const refused = await round();
+    expect(refused.outcomes).to.deep.equal([]);
+    keeper.parameters = { ...keeper.parameters, rescue: { distance: 400n, maxLoss: 10n ** 17n } };
+    expect((await round()).outcomes).to.deep.equal([]);
+    keeper.parameters = { ...keeper.parameters, rescue: { distance: 500n, maxLoss: 10n ** 17n } };
+    const { outcomes } = await round();
+    expect(
+      outcomes.map(({ status }) => status),
+      says().join("\n"),
+    ).to.deep.equal(["done"]);
+    const position = await keeper.sources.contracts.lens.position(market.vault, owner, 4);
+    expect(position.health > WAD).to.be.true;
+    expect(says().some((line) => /liquidated|rescue/.test(line))).to.be.true;
+  });
+
   it("goes on with the other markets when the Lens cannot read one", async () => {
     const { connection, local, keeper, provider } = await open();
     // An oracle that reverts.
