@@ -66,6 +66,8 @@ export class Keeper implements Parts {
   log: Logger;
   onEvent: OnEvent;
   #block = -1;
+  /** When a block was seen: then its markets have names. */
+  readonly #ready = Promise.withResolvers<undefined>();
   // By an order's key: what is under way; what is wanted; what was said of its failing; where it was mined, and how often it
   // failed there.
   readonly #inFlight = new Map<string, Promise<Outcome>>();
@@ -132,6 +134,7 @@ export class Keeper implements Parts {
     const started = performance.now();
     const { sources, sender, parameters, onEvent, log } = this;
     const account = sender?.outbox.account;
+    for (const order of sender?.outbox.pending ?? []) this.#adopt(order, sender!);
     const [snapshot, balance] = await Promise.all([
       collect(sources, block, parameters.maxTicks),
       account === undefined ? undefined : sources.provider.getBalance(account, block),
@@ -146,6 +149,7 @@ export class Keeper implements Parts {
     this.#block = block;
     const decisions = decide(snapshot, parameters);
     for (const { market } of decisions) this.#markets.set(market.vault, market);
+    this.#ready.resolve(undefined);
     for (const { id, words } of snapshot.unreadable) {
       onEvent({ kind: "round failed", words: `${id} cannot be read: ${words}` });
       log.error({ block, market: id }, `${id} cannot be read: ${words}`);
@@ -160,7 +164,6 @@ export class Keeper implements Parts {
   }
 
   #act({ block, sequencerGrace }: Snapshot, decisions: Decision[], sender: Sender): Promise<Outcome>[] {
-    for (const order of sender.outbox.pending) this.#adopt(order, sender);
     const { pokeBudget } = this.parameters;
     const grace: StartGrace = { kind: "sequencer grace", until: sequencerGrace, worth: pokeBudget };
     const wanted = new Map<string, { action: Action | StartGrace; market?: MarketSnapshot }>();
@@ -212,7 +215,10 @@ export class Keeper implements Parts {
   #adopt(order: Order, sender: Sender): void {
     const { key, market: vault, action, coinPrice } = order;
     if (this.#inFlight.has(key) || action === "approve") return;
-    const outcome = sender.outbox.settled(key).then(async (settlement) => outcomeOf(settlement, sender));
+    const outcome = sender.outbox.settled(key).then(async (settlement) => {
+      await this.#ready.promise;
+      return outcomeOf(settlement, sender);
+    });
     void this.#follow(key, outcome, { vault, action, coinPrice, plan: "what was sent before" });
   }
 

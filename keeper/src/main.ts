@@ -143,7 +143,11 @@ async function openSender(
   let lease = ALONE;
   let journal: Journal;
   if (config.databaseUrl) {
-    const shared = { databaseUrl: config.databaseUrl, name: `${chainId} ${genesis}`, seconds: config.leaseSeconds };
+    const shared = {
+      databaseUrl: config.databaseUrl,
+      name: `${chainId} ${genesis}`,
+      seconds: config.leaseSeconds,
+    };
     ({ lease, journal } = await openSharedLease({ ...shared, onEvent }));
   } else {
     journal = openFileJournal(join(config.stateDir, `journal-${chainId}-${account.address}.db`), genesis);

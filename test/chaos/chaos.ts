@@ -1,14 +1,21 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 
 import { expect } from "chai";
+import { Client } from "pg";
 
+import type { KeeperEvent } from "../../keeper/src/events.ts";
+import { openSharedLease } from "../../keeper/src/lease.ts";
+
+import { type Postgres, startPostgres } from "./postgres.ts";
 import { type Stage, openStage, until } from "./stage.ts";
 
 // Everything that goes wrong around a keeper: each time nothing is sent twice, no nonce is stuck, the keeper goes on
 // without a person's doing, and says what happened. `npm run test:chaos`; npm test leaves it out.
 
-(process.env.CHAOS === "1" ? describe : describe.skip)("chaos", function () {
-  this.timeout(90_000);
+const isAsked = process.argv.some((argument) => argument.includes("test/chaos"));
+
+(isAsked ? describe : describe.skip)("chaos", function () {
+  this.timeout(240_000);
   let stage: Stage;
 
   before(async () => {
@@ -414,6 +421,88 @@ import { type Stage, openStage, until } from "./stage.ts";
     } finally {
       closeSync(full);
     }
+  });
+
+  describe("of several keepers with one PostgreSQL", () => {
+    let postgres: Postgres;
+
+    before(async function () {
+      this.timeout(300_000); // it may have to be installed
+      postgres = await startPostgres();
+    });
+    after(async () => postgres.stop());
+
+    const child = (name: string) =>
+      stage.child({ state: name, env: { DATABASE_URL: postgres.url, LEASE_SECONDS: "1" } });
+    const leads = ({ text }: { text: () => string }) => text().includes("this keeper leads");
+
+    it("another takes over within two blocks of the leader's kill -9, and nothing is sent twice", async () => {
+      const leader = child("leader");
+      await until("the leader leads", () => leads(leader), leader.text);
+      const other = child("other");
+      await until("the other runs", () => other.text().includes("keeper started"), other.text);
+      await fall();
+      await until("a liquidation", async () => (await stage.liquidations()) === 1, leader.text);
+      expect(leads(other)).to.be.false;
+      const blockMs = 1_500;
+      await stage.tick(blockMs);
+      const start = await stage.provider.getBlockNumber();
+      await leader.kill("SIGKILL");
+      await until("the other leads", () => leads(other), other.text);
+      expect((await stage.provider.getBlockNumber()) - start).to.be.at.most(2);
+      await fall(1);
+      await until("another liquidation", async () => (await stage.liquidations()) === 2, other.text);
+      await stage.expectNothingStuck(stage.account.address);
+      await expectNoDoubleSend();
+    });
+
+    it("a leader that froze in mid-send sends nothing when it wakes up as a loser", async () => {
+      const frozen = child("frozen");
+      await until("the leader leads", () => leads(frozen), frozen.text);
+      const other = child("other");
+      await until("the other runs", () => other.text().includes("keeper started"), other.text);
+      let isFrozen = false;
+      stage.front.faults.before.eth_estimateGas = async () => {
+        if (!isFrozen) frozen.child.kill("SIGSTOP");
+        isFrozen = true;
+      };
+      await fall();
+      await until("the other leads", () => leads(other), other.text);
+      await until("a liquidation", async () => (await stage.liquidations()) === 1, other.text);
+      frozen.child.kill("SIGCONT");
+      await until("it knows", () => frozen.text().includes("another keeper"), frozen.text);
+      await fall(1);
+      await until("another liquidation", async () => (await stage.liquidations()) === 2, other.text);
+      await stage.expectNothingStuck(stage.account.address);
+      await expectNoDoubleSend();
+      expect(frozen.text()).not.to.include("done:");
+    });
+
+    it("what a loser still believes it may send does not get into the journal", async () => {
+      const events: KeeperEvent[] = [];
+      const { lease, journal } = await openSharedLease({
+        ...{ databaseUrl: postgres.url, name: "fence", seconds: 60 },
+        onEvent: (event) => events.push(event),
+      });
+      const client = new Client(postgres.url);
+      await client.connect();
+      try {
+        expect(lease.held).to.be.true;
+        const entry = { account: "0x1", nonce: 7, worth: 1n, firstBlock: 1, attempts: [], mined: undefined };
+        await journal.write(entry);
+        await client.query(
+          "UPDATE keeper_lease SET holder = 'another', token = token + 1 WHERE name = 'fence'",
+        );
+        expect(lease.held).to.be.true;
+        await expectRejection(journal.write({ ...entry, nonce: 8 }), /the lease is lost/);
+        expect(lease.held).to.be.false;
+        expect((await journal.load()).map(({ nonce }) => nonce)).to.deep.equal([7]);
+        expect(events.map((event) => event.kind === "lease" && event.held)).to.deep.equal([true, false]);
+      } finally {
+        await client.end();
+        await lease.close();
+      }
+    });
   });
 });
 
