@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { network } from "hardhat";
 
 import { deployLocal } from "../../deploy/local.ts";
-import { type Sources, openSources } from "../../keeper/src/collect.ts";
+import { openSources } from "../../keeper/src/collect.ts";
 import { explainBlock, explainedLines } from "../../keeper/src/commands/explain.ts";
 import { type Attempt, attemptLine, optimistic } from "../../keeper/src/commands/optimistic.ts";
 import { type Replayed, replay, replayedLines } from "../../keeper/src/commands/replay.ts";
@@ -61,8 +61,14 @@ describe("the keeper's commands", function () {
     };
   }
 
+  // None of them changes anything; what the tests do to the chain comes last.
+  let opened: ReturnType<typeof open>;
+  before(() => {
+    opened = open();
+  });
+
   it("explain: the nearest tick, its distance, and why nothing", async () => {
-    const { sources, block } = await open();
+    const { sources, block } = await opened;
     const explained = await explainBlock(sources, parameters, await block());
     const [long, short, unused] = explained.markets;
     expect(long!.nearest).to.deep.include({ positions: 1 });
@@ -77,8 +83,22 @@ describe("the keeper's commands", function () {
     );
   });
 
+  it("optimistic: could liquidate every tick, on a copy only", async () => {
+    const { sources, block, provider, long } = await opened;
+    const at = await block();
+    const attempts: Attempt[] = [];
+    const totals = await optimistic(sources, parameters, at, (attempt) => attempts.push(attempt));
+    const lines = attempts.map(attemptLine).join("\n");
+    expect(totals, lines).to.deep.equal({ tried: 3, succeeded: 3 });
+    expect(attempts.map(({ market }) => market)).to.deep.equal(["weth-usdc", "weth-usdc", "usdc-weth"]);
+    expect(lines).to.match(/^yes weth-usdc tick -?\d+ \(1 positions, 160,000/);
+    // Nothing has happened.
+    expect(await provider.getBlockNumber()).to.equal(at);
+    expect((await long.oracle.read()).low > 1_990n << 128n).to.be.true;
+  });
+
   it("replay: what it would have done, and who did", async () => {
-    const { sources, block, setPrice, local, long, other } = await open();
+    const { sources, block, setPrice, local, long, other } = await opened;
     const from = await block();
     await setPrice("1830");
     const { liquidator } = local.contracts;
@@ -118,26 +138,28 @@ describe("the keeper's commands", function () {
     expect(refused).to.match(/the newest is/);
   });
 
-  it("optimistic: could liquidate every tick, on a copy only", async () => {
-    const { sources, block, provider, long } = await open();
-    const at = await block();
+  it("optimistic: tells what it could from what pays, and says which it could not", async () => {
+    const { sources, block, local, provider } = await opened;
     const attempts: Attempt[] = [];
-    const totals = await optimistic(sources, parameters, at, (attempt) => attempts.push(attempt));
-    const lines = attempts.map(attemptLine).join("\n");
-    expect(totals, lines).to.deep.equal({ tried: 3, succeeded: 3 });
-    expect(attempts.map(({ market }) => market)).to.deep.equal(["weth-usdc", "weth-usdc", "usdc-weth"]);
-    expect(lines).to.match(/^yes weth-usdc tick -?\d+ \(1 positions, 160,000/);
-    // Nothing has happened.
-    expect(await provider.getBlockNumber()).to.equal(at);
-    expect((await long.oracle.read()).low > 1_990n << 128n).to.be.true;
-  });
+    const wanting = { ...parameters, minProfit: 10n ** 24n };
+    const totals = await optimistic(sources, wanting, await block(), (a) => attempts.push(a));
+    expect(totals).to.deep.equal({ tried: 3, succeeded: 3 });
+    for (const { pays, words } of attempts) {
+      expect(pays).to.be.false;
+      expect(words).to.match(/^repays .* earns .* before gas: not enough to do it$/);
+    }
 
-  it("optimistic: says which it could not, and why", async () => {
-    const { sources: opened, block } = await open();
-    const poor = { ...parameters, minProfit: 10n ** 24n };
-    const attempts: Attempt[] = [];
-    const totals = await optimistic(opened satisfies Sources, poor, await block(), (a) => attempts.push(a));
-    expect(totals).to.deep.equal({ tried: 3, succeeded: 0 });
-    for (const { words } of attempts) expect(words).to.match(/^unprofitable: the best size repays/);
+    const { positionManager } = local.contracts;
+    for (let tokenId = 1n; tokenId <= 4n; tokenId++) {
+      const { liquidity } = await positionManager.positions(tokenId);
+      const all = { tokenId, liquidity, amount0Min: 0n, amount1Min: 0n, deadline: 2n ** 64n };
+      await (await positionManager.decreaseLiquidity(all)).wait();
+    }
+    const dry: Attempt[] = [];
+    const reopened = await openSources(local.addresses, provider);
+    const none = await optimistic(reopened, parameters, await block(), (a) => dry.push(a));
+    expect(none, dry.map(attemptLine).join("\n")).to.deep.equal({ tried: 3, succeeded: 0 });
+    expect(dry[0]!.words).to.equal("no pool prices gas in USDC");
+    expect(attemptLine(dry[0]!)).to.match(/^NO {2}weth-usdc tick/);
   });
 });

@@ -27,6 +27,8 @@ export interface Attempt {
   /** At which it was tried. */
   price: string;
   succeeded: boolean;
+  /** Whether it would earn what is wanted, by today's pools and fees. */
+  pays: boolean;
   words: string;
 }
 
@@ -120,25 +122,31 @@ export async function optimistic(
   return totals;
 }
 
-/** The keeper's own way, without its capital, as far as the simulation before sending. */
+/** The keeper's own way, without its capital, as far as the simulation before sending; whatever it earns. */
 async function attempt(
   sources: Sources,
   parameters: Parameters,
   block: number,
   tick: number,
   account: string,
-): Promise<Pick<Attempt, "succeeded" | "words">> {
+): Promise<Pick<Attempt, "succeeded" | "pays" | "words">> {
   const snapshot = await collect(sources, block, 1, tick);
-  const [decision] = decide(snapshot, { ...parameters, maxTicks: 1, inventory: undefined, pokePeriod: 0n });
+  const own = { ...parameters, maxTicks: 1, inventory: undefined, pokePeriod: 0n };
+  const [wanted] = decide(snapshot, own);
+  const pays = wanted!.actions.some((action) => action.kind === "liquidate" && action.mode === "flash");
+  const [decision] = decide(snapshot, { ...own, minProfit: 0n, gasBase: 0n, gasPerTick: 0n });
   const { actions, reasons, market } = decision!;
   const [action] = actions;
   if (action?.kind !== "liquidate" || action.mode !== "flash") {
-    const why = reasons.map((reason) => explain(reason, market));
-    return { succeeded: false, words: [...actions.map((one) => describe(one, market)), ...why].join("; ") };
+    const why = [
+      ...actions.map((one) => describe(one, market)),
+      ...reasons.map((one) => explain(one, market)),
+    ];
+    return { succeeded: false, pays, words: why.join("; ") };
   }
   try {
     const { maxRepay, maxTicks, buyPot, path, minOut, minProfit, deadline, offer } = action;
-    const { profit } = await sources.contracts.flashLiquidator.liquidate.staticCall(
+    const { repaid, profit } = await sources.contracts.flashLiquidator.liquidate.staticCall(
       {
         market: market.vault,
         ...{ maxRepay, fromTick: offer.fromTick, maxTicks, buyPot, path, minOut, minProfit, deadline },
@@ -146,10 +154,11 @@ async function attempt(
       },
       { from: account, blockTag: block },
     );
-    const earned = `${formatAmount(profit, market.debtDecimals, 2)} ${market.debtSymbol}`;
-    return { succeeded: true, words: `${describe(action, market)}; earned ${earned} before gas` };
+    const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 2)} ${market.debtSymbol}`;
+    const words = `repays ${amount(repaid)}, earns ${amount(profit)} before gas`;
+    return { succeeded: true, pays, words: pays ? words : `${words}: not enough to do it` };
   } catch (error) {
-    return { succeeded: false, words: `${describe(action, market)}; refused: ${explainRevert(error).words}` };
+    return { succeeded: false, pays, words: `refused: ${explainRevert(error).words}` };
   }
 }
 
