@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { explainRevert } from "@breakwater/sdk/chain";
+import { Wallet, parseEther } from "ethers";
 import { network } from "hardhat";
 
 import { writeAddresses } from "../deploy/deploy.ts";
@@ -114,7 +115,7 @@ function startKeeper(settings: Record<string, string>): ChildProcess {
       say("keeper", line);
     }
   });
-  say("keeper", `process ${keeper.pid ?? "none"} as ${settings.ACCOUNT}`);
+  say("keeper", `process ${keeper.pid ?? "none"}`);
   return keeper;
 }
 
@@ -159,8 +160,8 @@ async function main(): Promise<void> {
     const file = writeAddresses(local.addresses, out);
     printAddresses(local);
 
-    const [lender, trader, keeperAccount, ...owners] = local.signers.others;
-    if (!lender || !trader || !keeperAccount || owners.length === 0) throw new Error("too few accounts");
+    const [lender, trader, keeperFunds, ...owners] = local.signers.others;
+    if (!lender || !trader || !keeperFunds || owners.length === 0) throw new Error("too few accounts");
     await fundLenders(local, lender);
     const next = random(seed);
     await openPositions(local, planOpenings(local, owners, positions, { from: 1.2, to: 5 }, next));
@@ -168,10 +169,15 @@ async function main(): Promise<void> {
     signal.throwIfAborted();
     const arbitrageur = await openArbitrageur(local, trader);
 
+    // Like an operator's: a key of its own, with some gas money.
+    const key = Wallet.createRandom();
+    await (await keeperFunds.sendTransaction({ to: key.address, value: parseEther("100") })).wait();
     keeper = startKeeper({
       RPC_URL: rpcUrl,
       ADDRESSES: file,
-      ACCOUNT: keeperAccount.address,
+      PRIVATE_KEY: key.privateKey,
+      // The chain's clock runs faster than the keeper's work.
+      DEADLINE_SECONDS: String(6 * STEP_SECONDS),
       METRICS_PORT: String(metricsPort),
       STATE_DIR: state,
     });

@@ -83,22 +83,12 @@ describe("npm start", function () {
     const { port, free } = await occupy();
     await free();
     const out = await mkdtemp(join(tmpdir(), "breakwater-"));
-    const run = start(
-      "--port",
-      String(port),
-      "--positions",
-      "24",
-      "--step",
-      "500",
-      "--out",
-      out,
-      "--metrics-port",
-      "0",
-    );
+    const quick = ["--positions", "24", "--step", "500", "--metrics-port", "0"];
+    const run = start("--port", String(port), "--out", out, ...quick);
     try {
       const [, pid] = await run.seen(/keeper +process (\d+)/);
       const [, metrics = ""] = await run.seen(/keeper +metrics on (http:\/\/127.0.0.1:\d+\/metrics)/);
-      await run.seen(/keeper .* liquidated \d+ ticks?, repaid .* profit/);
+      await run.seen(/keeper .* done: liquidate \d+ ticks?: .*; repaid .* profit/);
       expect(await (await fetch(metrics)).text()).to.match(
         /^keeper_opportunities_taken_total\{market="[^"]+",action="liquidate"\} [1-9]/m,
       );
