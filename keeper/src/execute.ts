@@ -40,8 +40,8 @@ export interface StartGrace {
   worth: bigint;
 }
 
-/** Room over the estimate: by its block interest has moved a little, and a tick may have come. */
-const GAS_ROOM = 130n;
+/** Room over the estimate: by its block interest has moved a little, a tick may have come, or a round of the oracle. */
+const gasLimitOf = (gas: bigint) => (gas * 130n) / 100n + 150_000n;
 /** Seconds for which an order without a deadline of its own is worth being mined. */
 const LIFETIME = 120n;
 
@@ -116,7 +116,7 @@ async function simulate(
   ]);
   const order: Order = {
     ...{ key: keyOf(action), market: "market" in action ? action.market : "", action: action.kind },
-    ...{ to, data, gas, gasLimit: (gas * GAS_ROOM) / 100n, worth: action.worth, coinPrice },
+    ...{ to, data, gas, gasLimit: gasLimitOf(gas), worth: action.worth, coinPrice },
     deadline: "deadline" in action ? action.deadline : look.timestamp + LIFETIME,
   };
   return { order, look };
@@ -201,7 +201,7 @@ async function approve(
   const gas = await provider.estimateGas({ from: outbox.account, to, data });
   const order: Order = {
     ...{ key: `approve ${token}`, market: "", action: "approve" as const, to, data, gas, worth },
-    ...{ gasLimit: (gas * GAS_ROOM) / 100n, deadline: look.timestamp + LIFETIME, coinPrice: undefined },
+    ...{ gasLimit: gasLimitOf(gas), deadline: look.timestamp + LIFETIME, coinPrice: undefined },
   };
   return outcomeOf(await outbox.send(order, look), sender);
 }
