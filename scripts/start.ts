@@ -27,7 +27,8 @@ const DEFAULT_METRICS_PORT = 9464;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
-const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--help]
+const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
+                    [--help]
 
   --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions     opened at the beginning (200)
@@ -35,6 +36,7 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --step          milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (2500)
   --out           directory of the addresses file (deploy/addresses)
   --metrics-port  of the keeper's /metrics and /health on ${HOST}; 0: any that is free (${DEFAULT_METRICS_PORT})
+  --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
 `;
 
 class Refusal extends Error {}
@@ -57,6 +59,7 @@ function options(args: string[]) {
       step: { type: "string", default: "2500" },
       out: { type: "string" },
       "metrics-port": { type: "string", default: String(DEFAULT_METRICS_PORT) },
+      "no-keeper": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -69,6 +72,7 @@ function options(args: string[]) {
   };
   return {
     help: values.help,
+    withKeeper: !values["no-keeper"],
     out: values.out,
     port: whole("port", 65_535),
     positions: whole("positions", 2_000),
@@ -129,7 +133,7 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, out, port, positions, seed, step, metricsPort } = options(process.argv.slice(2));
+  const { help, withKeeper, out, port, positions, seed, step, metricsPort } = options(process.argv.slice(2));
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -142,7 +146,7 @@ async function main(): Promise<void> {
   }
 
   await refuseBusyPort(port, "--port");
-  await refuseBusyPort(metricsPort, "--metrics-port");
+  if (withKeeper) await refuseBusyPort(metricsPort, "--metrics-port");
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
@@ -169,24 +173,26 @@ async function main(): Promise<void> {
     signal.throwIfAborted();
     const arbitrageur = await openArbitrageur(local, trader);
 
-    // Like an operator's: a key of its own, with some gas money.
-    const key = Wallet.createRandom();
-    await (await keeperFunds.sendTransaction({ to: key.address, value: parseEther("100") })).wait();
-    keeper = startKeeper({
-      RPC_URL: rpcUrl,
-      ADDRESSES: file,
-      PRIVATE_KEY: key.privateKey,
-      // The chain's clock runs faster than the keeper's work.
-      DEADLINE_SECONDS: String(6 * STEP_SECONDS),
-      METRICS_PORT: String(metricsPort),
-      STATE_DIR: state,
-    });
-    keeper.once("exit", (code) => {
-      if (signal.aborted) return;
-      say("keeper", `ended by itself with code ${code ?? "none"}`);
-      process.exitCode = 1;
-      stopping.abort();
-    });
+    if (withKeeper) {
+      // Like an operator's: a key of its own, with some gas money.
+      const key = Wallet.createRandom();
+      await (await keeperFunds.sendTransaction({ to: key.address, value: parseEther("100") })).wait();
+      keeper = startKeeper({
+        RPC_URL: rpcUrl,
+        ADDRESSES: file,
+        PRIVATE_KEY: key.privateKey,
+        // The chain's clock runs faster than the keeper's work.
+        DEADLINE_SECONDS: String(6 * STEP_SECONDS),
+        METRICS_PORT: String(metricsPort),
+        STATE_DIR: state,
+      });
+      keeper.once("exit", (code) => {
+        if (signal.aborted) return;
+        say("keeper", `ended by itself with code ${code ?? "none"}`);
+        process.exitCode = 1;
+        stopping.abort();
+      });
+    }
 
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;

@@ -1,4 +1,4 @@
-import { parseUnits } from "ethers";
+import { getAddress, isAddress, parseUnits } from "ethers";
 import { parse } from "yaml";
 import { z } from "zod";
 
@@ -88,6 +88,8 @@ export const KEYS = z.object({
   KEYSTORE_PASSWORD: z.string().optional().describe("its password, or"),
   KEYSTORE_PASSWORD_FILE: file().optional().describe("a file whose first line is the password; or"),
   ACCOUNT: text(/^0x[0-9a-fA-F]{40}$/, "must be an address")
+    .refine((address) => isAddress(address), "has a wrong checksum")
+    .transform(getAddress)
     .optional()
     .describe("an address that the node has unlocked, or that"),
   SIGNER_URL: http().optional().describe("this JSON-RPC signs for (eth_signTransaction)"),

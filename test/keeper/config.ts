@@ -1,6 +1,11 @@
-import { expect } from "chai";
+import { readFile } from "node:fs/promises";
 
-import { InvalidConfig, readConfig } from "../../keeper/src/config.ts";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { ZodPrefault } from "zod";
+
+import { InvalidConfig, KEYS, readConfig } from "../../keeper/src/config.ts";
+import { readSubscriptions } from "../../keeper/src/operation/margin-calls.ts";
 
 const KEY = `0x${"ab".repeat(32)}`;
 const ACCOUNT = `0x${"12".repeat(20)}`;
@@ -123,6 +128,35 @@ describe("keeper configuration", () => {
         .that.includes(key)
         .and.does.not.contain("abab");
     }
+  });
+
+  it("is written out in the examples, with the defaults", async () => {
+    const read = async (name: string) => readFile(new URL(`../../keeper/${name}`, import.meta.url), "utf8");
+    const example = await read(".env.example");
+    const shown = new Map(
+      [...example.matchAll(/^(?:# )?([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key!, value!]),
+    );
+    expect([...shown.keys()].sort()).to.deep.equal(Object.keys(KEYS.shape).sort());
+    for (const [key, schema] of Object.entries(KEYS.shape)) {
+      if (schema instanceof ZodPrefault && key !== "DEADLINE_SECONDS") {
+        expect(shown.get(key), key).to.equal(schema.def.defaultValue);
+      }
+    }
+    const set = [...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key!, value!]);
+    expect(readConfig(Object.fromEntries(set) as NodeJS.ProcessEnv).signer.kind).to.equal("key");
+
+    const yaml = await read("keeper.example.yaml");
+    const config = readConfig({}, yaml);
+    expect(config.rpcUrls).to.have.lengthOf(2);
+    expect(config.secrets).to.include.members(["v2/your-key", "services/your-token"]);
+    expect(
+      readSubscriptions(await read("margin-calls.example.yaml"), ["weth-usdc", "wbtc-usdc"]),
+    ).to.have.lengthOf(2);
+
+    const { services } = parse(await read("compose.yaml")) as {
+      services: { keeper: { environment: object } };
+    };
+    expect(Object.keys(KEYS.shape)).to.include.members(Object.keys(services.keeper.environment));
   });
 
   it("knows what logs must not show", () => {
