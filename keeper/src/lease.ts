@@ -93,8 +93,9 @@ export async function openSharedLease(options: SharedOptions): Promise<{ lease: 
         lose("another keeper has it");
         return;
       }
+      // Also when it only lapsed: meanwhile this keeper looked after nothing.
+      if (granted !== token || performance.now() >= until) await lease.beforeActing?.();
       if (granted !== token) {
-        await lease.beforeActing?.();
         token = granted;
         onEvent({ kind: "lease", held: true, words: `this keeper leads, term ${granted}` });
       }

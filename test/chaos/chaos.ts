@@ -1,8 +1,10 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 
 import { expect } from "chai";
+import { network } from "hardhat";
 import { Client } from "pg";
 
+import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
 import type { KeeperEvent } from "../../keeper/src/events.ts";
 import { openSharedLease } from "../../keeper/src/lease.ts";
 
@@ -51,8 +53,43 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
   }
 
   it("liquidates when nothing goes wrong", async () => {
+    const { asked } = stage.front;
     const keeper = await stage.keeper();
+    await keeper.sees("block");
+    const [blocks, requests] = [keeper.of("block").length, asked.length];
+    await keeper.sees("block", () => true, blocks + 10);
+    // Idle: looks for a new block aside, one request a block at most.
+    const idle = asked
+      .slice(requests)
+      .filter((methods) => methods.some((m) => !/chainId|blockNumber/.test(m)));
+    expect(idle.length).to.be.at.most(keeper.of("block").length - blocks + 1);
     await fall();
+    await expectRecovery(keeper);
+  });
+
+  it("fills the gap that a node's lie about its nonce has left", async () => {
+    const keeper = await stage.keeper();
+    stage.front.faults.nonces = 2;
+    await fall();
+    const [sent] = await keeper.sees("sent");
+    expect(sent!.nonce).to.equal(2);
+    stage.front.heal();
+    await keeper.sees("sent", () => true, 3);
+    await expectRecovery(keeper);
+  });
+
+  it("takes the place of its own transaction that a lost journal forgot", async () => {
+    const { provider, account } = stage;
+    const baseFee = 20n * 10n ** 9n;
+    await fall(0, baseFee);
+    await stage.tick(200, baseFee);
+    // Pending for ever: its fee is too low.
+    const cheap = { maxFeePerGas: 10n ** 9n, maxPriorityFeePerGas: 1n, gasLimit: 21_000n };
+    await account.connect(provider).sendTransaction({ ...cheap, to: account.address, nonce: 0 });
+    const keeper = await stage.keeper();
+    const [sent] = await keeper.sees("sent");
+    expect(sent!.nonce).to.equal(0);
+    await keeper.sees("taken");
     await expectRecovery(keeper);
   });
 
@@ -353,6 +390,38 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
     await fall(1);
     await keeper.sees("taken");
     await expectNoDoubleSend(1);
+  });
+
+  it("hears of a new block before it would ask, and asks when nothing is announced any more", async () => {
+    const server = await network.createServer("default", "127.0.0.1", 0);
+    const { port } = await server.listen();
+    const url = `http://127.0.0.1:${port}`;
+    const endpoints = new Endpoints({
+      ...{ urls: [url], webSocket: url.replace("http", "ws"), chainId: 31337, onEvent: () => undefined },
+    });
+    try {
+      const { signal } = new AbortController();
+      const mine = async (): Promise<unknown> => endpoints.send("evm_mine", []) as Promise<unknown>;
+      let { block } = await endpoints.nextHead(-1, 50, signal);
+      // Announcements begin some time.
+      for (let hinted = false; !hinted;) {
+        const next = endpoints.nextHead(block, 50, signal);
+        await mine();
+        ({ block, hinted } = await next);
+      }
+      const began = performance.now();
+      const next = endpoints.nextHead(block, 60_000, signal);
+      await mine();
+      expect(await next).to.deep.equal({ block: block + 1, hinted: true });
+      expect(performance.now() - began).to.be.below(5_000);
+      // One that is not trusted is asked for.
+      const asked = endpoints.nextHead(block + 1, 50, signal, false);
+      await mine();
+      expect(await asked).to.deep.equal({ block: block + 2, hinted: false });
+    } finally {
+      endpoints.destroy();
+      await server.close();
+    }
   });
 
   it("turns to the public endpoints when the private one keeps a transaction to itself", async () => {

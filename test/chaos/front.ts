@@ -22,6 +22,8 @@ export interface Faults {
   behind: number;
   /** Says something else than the chain of calls. */
   lies: boolean;
+  /** Added to the nonces that it names. */
+  nonces: number;
   /** Takes transactions and keeps them to itself. */
   swallows: boolean;
   /** Comes before a request of this method is passed on. */
@@ -31,15 +33,15 @@ export interface Faults {
 }
 
 const NONE: Faults = {
-  ...{ stalls: false, limits: false, chainId: undefined, behind: 0, lies: false, swallows: false },
+  ...{ stalls: false, limits: false, chainId: undefined, behind: 0, lies: false, nonces: 0, swallows: false },
   ...{ before: {}, after: {} },
 };
 
 export class Front {
   faults: Faults = { ...NONE };
   readonly url: string;
-  /** How often each method was asked. */
-  readonly asked = new Map<string, number>();
+  /** The methods of each request. */
+  readonly asked: string[][] = [];
   readonly close: () => Promise<void>;
   readonly #chain: EIP1193Provider;
 
@@ -81,6 +83,7 @@ export class Front {
       return;
     }
     const body = JSON.parse(Buffer.concat(chunks).toString()) as Request | Request[];
+    this.asked.push([body].flat().map(({ method }) => method));
     const answers = [];
     for (const one of Array.isArray(body) ? body : [body]) answers.push(await this.#one(one));
     response.setHeader("content-type", "application/json");
@@ -88,7 +91,6 @@ export class Front {
   }
 
   async #one({ id, method, params = [] }: Request): Promise<object> {
-    this.asked.set(method, (this.asked.get(method) ?? 0) + 1);
     const { faults } = this;
     await faults.before[method]?.();
     if (faults.swallows && method === "eth_sendRawTransaction") {
@@ -116,7 +118,8 @@ export class Front {
   }
 
   #bend(method: string, result: unknown): unknown {
-    const { chainId, behind, lies } = this.faults;
+    const { chainId, behind, lies, nonces } = this.faults;
+    if (method === "eth_getTransactionCount") return `0x${(Number(result) + nonces).toString(16)}`;
     if (method === "eth_chainId" && chainId !== undefined) return chainId;
     if (method === "eth_blockNumber") return `0x${(Number(result) - behind).toString(16)}`;
     if (method === "eth_call" && lies && typeof result === "string" && result.length > 66) {

@@ -66,11 +66,18 @@ export async function openStage() {
   const stopping: (() => Promise<void>)[] = [];
   let ticker: NodeJS.Timeout | undefined;
 
+  const setBaseFee = async (wei: bigint) =>
+    request("hardhat_setNextBlockBaseFeePerGas", `0x${wei.toString(16)}`);
+
   /** Blocks come by the clock, or by hand. */
-  async function tick(ms: number | undefined): Promise<void> {
+  async function tick(ms: number | undefined, baseFee?: bigint): Promise<void> {
     clearInterval(ticker);
     await request("evm_setAutomine", false);
-    if (ms !== undefined) ticker = setInterval(() => void request("evm_mine").catch(() => undefined), ms);
+    const mine = async () => {
+      if (baseFee !== undefined) await setBaseFee(baseFee);
+      await request("evm_mine");
+    };
+    if (ms !== undefined) ticker = setInterval(() => void mine().catch(() => undefined), ms);
   }
 
   async function setPrice(price: string, baseFee?: bigint): Promise<void> {
@@ -78,9 +85,7 @@ export async function openStage() {
     await request("evm_setAutomine", true);
     await local.setPrice("ETH/USD", price);
     await arbitrageur.trade();
-    if (baseFee !== undefined) {
-      await request("hardhat_setNextBlockBaseFeePerGas", `0x${baseFee.toString(16)}`);
-    }
+    if (baseFee !== undefined) await setBaseFee(baseFee);
     await connection.networkHelpers.time.increase(WINDOW);
     await tick(BLOCK_MS);
   }

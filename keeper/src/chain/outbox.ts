@@ -85,7 +85,7 @@ export class Outbox {
   static async open(options: OutboxOptions): Promise<Outbox> {
     const outbox = new Outbox(options);
     options.lease.beforeActing = async () => outbox.reload();
-    await outbox.reload();
+    if (options.lease.held) await outbox.reload();
     return outbox;
   }
 
@@ -163,7 +163,11 @@ export class Outbox {
   async advance(): Promise<void> {
     await this.#serial(async () => {
       if (this.#entries.length + this.#others.length === 0) return;
-      const { provider } = this.#options;
+      const { provider, lease } = this.#options;
+      if (!lease.held) {
+        this.#leave();
+        return;
+      }
       const [look, ...receipts] = await Promise.all([
         this.look(),
         ...[...this.#entries, ...this.#others].map(async (entry) => {
@@ -312,14 +316,14 @@ export class Outbox {
   }
 
   async #examine(entry: Entry, receipt: TransactionReceipt | undefined, look: Look): Promise<void> {
-    const { journal, confirmations = 5, lease } = this.#options;
+    const { journal, confirmations = 5 } = this.#options;
     const { nonce, mined } = entry;
     if (receipt) {
       const { hash, blockHash, blockNumber: block, fee: gasPaid, status } = receipt;
       this.#unexplained.delete(nonce);
       if (mined?.blockHash !== blockHash) {
         entry.mined = { hash, block, blockHash };
-        if (lease.held) await journal.write(entry);
+        await journal.write(entry);
         if (!mined) {
           this.#onEvent({ kind: "mined", nonce, hash, block, gasPaid, succeeded: status === 1 });
           this.#settleAll(entry, receipt);
@@ -339,14 +343,12 @@ export class Outbox {
     if (mined) {
       this.#onEvent({ kind: "reorged", nonce, hash: mined.hash });
       entry.mined = undefined;
-      if (lease.held) {
-        await journal.write(entry);
-        await this.#resend(entry);
-      }
+      await journal.write(entry);
+      await this.#resend(entry);
       return;
     }
     const { order, block, via } = last(entry);
-    if (!lease.held || look.block <= block) return;
+    if (look.block <= block) return;
     if (order && look.timestamp > order.deadline) {
       await this.#raise(entry, look, undefined, "its deadline is past");
     } else if (via === "private" && !this.#isPrivate(entry, look)) {
@@ -411,10 +413,9 @@ export class Outbox {
 
   /** Nonces below ours that nothing fills: a deep reorganisation, or a node that lied about them. */
   async #fillGap(look: Look): Promise<void> {
-    const { lease } = this.#options;
     const waiting = this.#entries.filter(({ mined }) => !mined);
     const lowest = Math.min(...waiting.map(({ nonce }) => nonce));
-    if (waiting.length === 0 || lowest <= look.mined || !lease.held) return;
+    if (waiting.length === 0 || lowest <= look.mined) return;
     if (this.#entries.some(({ nonce }) => nonce === look.mined)) return;
     const patience = look.pending > look.mined ? FOREIGN_PATIENCE : PATIENCE;
     if (this.#doubt(look.mined) <= patience) return;
@@ -438,6 +439,14 @@ export class Outbox {
     this.#onEvent({ kind: "sent", nonce: entry.nonce, hash, via, ...fees });
   }
 
+  /** Who leads now looks after them. */
+  #leave(): void {
+    this.#entries = this.#others = [];
+    for (const key of [...this.#waiting.keys()]) {
+      this.#settle(key, { status: "refused", cause: "not leading", words: "another keeper leads now" });
+    }
+  }
+
   #settleAll(entry: Entry, receipt: TransactionReceipt): void {
     const done = entry.attempts.find(({ hash }) => hash === receipt.hash)?.order?.key;
     for (const key of keysOf(entry)) {
@@ -455,7 +464,7 @@ export class Outbox {
     this.#entries = this.#entries.filter((one) => one !== entry);
     this.#held.delete(entry.nonce);
     this.#unexplained.delete(entry.nonce);
-    if (this.#options.lease.held) await this.#options.journal.erase(entry);
+    await this.#options.journal.erase(entry);
   }
 
   #doubt(nonce: number): number {
