@@ -23,7 +23,7 @@ const OUT = fileURLToPath(new URL("../bench/keeper.json", import.meta.url));
 
 const HELP = `npm run bench:keeper -- [--full] [--json] [--help]
 
-How fast the keeper is, and how much it asks, on a local chain behind HTTP. Time runs from the block of a new price until the
+How fast the keeper is, and how much it asks, on a local chain behind HTTP in another process. Time runs from the block of a new price until the
 signed transaction leaves; noticing the block is extra: nothing with a WebSocket, at most POLL_MS without. Traffic is what
 HTTP carries in a block, bodies only. Idle: nothing is liquidatable. Writes bench/keeper.json.
 
@@ -40,7 +40,7 @@ const STAGES: [markets: number, positions: number][] = [
   [100, 20_000],
 ];
 const FULL: typeof STAGES = [...STAGES.slice(0, 3), [1, 100_000], [10, 110_000], [100, 120_000]];
-const PRICES = { quick: 20, full: 50, from: 1_895, to: 1_700 };
+const PRICES = { quick: 20, full: 30, from: 1_895, to: 1_700 };
 const IDLE_BLOCKS = 5;
 
 const parameters: Parameters = {

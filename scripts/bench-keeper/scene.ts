@@ -1,4 +1,7 @@
 // A local chain for the keeper's bench: as many markets and positions as are wanted, and a price that falls step by step.
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
 import type { MarketAddresses } from "@breakwater/sdk/addresses";
 import {
   OracleAdapter__factory,
@@ -14,7 +17,6 @@ import { type Local, deployLocal } from "../../deploy/local.ts";
 import type { OracleConfigStruct } from "../../sdk/src/types/OracleAdapter.ts";
 import { openArbitrageur } from "../arbitrage.ts";
 
-const HOST = "127.0.0.1";
 /** EIP-1967: keccak256("eip1967.proxy.implementation") − 1. */
 const IMPLEMENTATION_SLOT = 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbcn;
 /** What one transaction may use, and what a position takes of it. */
@@ -30,14 +32,16 @@ const LENT = 30_000_000n * USDC;
 export type Scene = Awaited<ReturnType<typeof openScene>>;
 
 export async function openScene() {
-  const server = await network.createServer("default", HOST, 0);
-  const { port } = await server.listen();
-  const url = `http://${HOST}:${port}`;
+  const chain = fork(fileURLToPath(new URL("chain.ts", import.meta.url)), { execArgv: ["--import", "tsx"] });
+  const url = await new Promise<string>((resolve, reject) => {
+    chain.once("message", resolve as (url: unknown) => void);
+    chain.once("exit", (code) => reject(new Error(`the chain ended with code ${code ?? "none"}`)));
+  });
   const connection = await network.create({ network: "localhost", override: { url } });
   const { ethers, provider } = connection;
   const request = async (method: string, ...params: unknown[]): Promise<unknown> =>
     provider.request({ method, params });
-  const local = await deployLocal(connection, { stateId: `bench-keeper-${port}` });
+  const local = await deployLocal(connection, { stateId: `bench-keeper-${new URL(url).port}` });
   const { deployer } = local.signers;
   const first = local.addresses.markets.find(({ id }) => id === "weth-usdc")!;
   const [weth, usdc] = [first.collateral, first.debt].map((token) =>
@@ -139,7 +143,7 @@ export async function openScene() {
 
     async close(): Promise<void> {
       await connection.close();
-      await server.close();
+      chain.disconnect();
     },
   };
 }
