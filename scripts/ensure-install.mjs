@@ -4,7 +4,7 @@
 // detour through a newer Node. The stamp makes the usual case a matter of milliseconds.
 //
 // `--stamp` (the postinstall hook) only records an install that npm itself has just made. An argument
-// (bench, test/chaos) names another folder with a lock of its own, which is installed only when it is needed.
+// (bench, scripts/postgres) names another folder with a lock of its own, which is installed only when it is needed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";

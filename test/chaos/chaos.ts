@@ -543,7 +543,9 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
       await fall(1);
       await until("another liquidation", async () => (await stage.liquidations()) === 2, other.text);
       await stage.expectNothingStuck(stage.account.address);
-      await expectNoDoubleSend();
+      await expectNoDoubleSend().catch((error: unknown) => {
+        throw new Error(`${String(error)}\n${frozen.text()}\n---\n${other.text()}`);
+      });
       expect(frozen.text()).not.to.include("done:");
     });
 

