@@ -47,7 +47,11 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
   /** A second send would be a liquidation that found nothing, or a gap in the nonces. */
   async function expectNoDoubleSend(reverted = 0): Promise<void> {
     const sent = await stage.sent(stage.account.address);
-    expect(sent.filter(({ status }) => status === 0)).to.have.lengthOf(reverted);
+    const failed = sent.filter(({ status }) => status === 0);
+    const why = failed.map(
+      ({ index, gasUsed, nonce }) => `nonce ${nonce}, #${index} in its block, ${gasUsed} gas`,
+    );
+    expect(failed, why.join("; ")).to.have.lengthOf(reverted);
     const useful = sent.filter(({ status, logs }) => status === 1 && logs.length > 0);
     expect(useful).to.have.lengthOf(await stage.liquidations());
   }
@@ -543,9 +547,7 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
       await fall(1);
       await until("another liquidation", async () => (await stage.liquidations()) === 2, other.text);
       await stage.expectNothingStuck(stage.account.address);
-      await expectNoDoubleSend().catch((error: unknown) => {
-        throw new Error(`${String(error)}\n${frozen.text()}\n---\n${other.text()}`);
-      });
+      await expectNoDoubleSend();
       expect(frozen.text()).not.to.include("done:");
     });
 

@@ -52,7 +52,7 @@ interface Fees {
 }
 
 const CANCEL_GAS = 21_000n;
-/** Looks for which an unexplained nonce may be the node's delay. */
+/** Blocks for which an unexplained nonce may be the node's delay. */
 const PATIENCE = 3;
 /** Blocks for which a transaction that is not ours may hold our nonce. */
 const FOREIGN_PATIENCE = 10;
@@ -67,9 +67,9 @@ export class Outbox {
   /** Sent by another keeper, with another key. */
   #others: Entry[] = [];
   readonly #waiting = new Map<string, PromiseWithResolvers<Settlement>>();
-  /** By nonce: looks in which it was unexplained; whether its fee was said to be held. */
+  /** By nonce: the block since which it is unexplained; the last one in which its fee was held. */
   readonly #unexplained = new Map<number, number>();
-  readonly #held = new Set<number>();
+  readonly #held = new Map<number, number>();
   #foreign: { mined: number; since: number } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -334,7 +334,7 @@ export class Outbox {
     }
     if (look.mined > nonce) {
       // Another transaction of ours that we do not know, or a node that shows receipts late.
-      if (this.#doubt(nonce) <= PATIENCE) return;
+      if (this.#doubt(nonce, look) <= PATIENCE) return;
       await this.#forget(entry);
       const words = `another transaction of this account used the nonce ${nonce}`;
       for (const key of keysOf(entry)) this.#settle(key, { status: "refused", cause: "key shared", words });
@@ -375,12 +375,8 @@ export class Outbox {
     const bound = worth / (order?.gas ?? CANCEL_GAS);
     const least = bump(previous.maxFee);
     if (bound < least || bound < look.baseFee) {
-      await this.#resend(entry);
-      if (!this.#held.has(entry.nonce)) {
-        this.#held.add(entry.nonce);
-        const words = `a fee of ${max(least, look.baseFee)} wei is above ${bound}, all that it is worth (${why})`;
-        this.#onEvent({ kind: "held", nonce: entry.nonce, words });
-      }
+      const words = `a fee of ${max(least, look.baseFee)} wei is above ${bound}, all that it is worth`;
+      await this.#hold(entry, look, `${words} (${why})`);
       return false;
     }
     const tip = max(bump(previous.tip), look.tip);
@@ -397,12 +393,18 @@ export class Outbox {
       return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (!this.#held.has(entry.nonce)) {
-        this.#held.add(entry.nonce);
-        this.#onEvent({ kind: "held", nonce: entry.nonce, words: `${error.message} (${why})` });
-      }
+      await this.#hold(entry, look, `${error.message} (${why})`);
       return false;
     }
+  }
+
+  /** Waits with what was sent last. */
+  async #hold(entry: Entry, { block }: Look, words: string): Promise<void> {
+    const { nonce } = entry;
+    if (this.#held.get(nonce) === block) return;
+    if (!this.#held.has(nonce)) this.#onEvent({ kind: "held", nonce, words });
+    this.#held.set(nonce, block);
+    await this.#resend(entry);
   }
 
   /** A node may have forgotten it. */
@@ -418,7 +420,7 @@ export class Outbox {
     if (waiting.length === 0 || lowest <= look.mined) return;
     if (this.#entries.some(({ nonce }) => nonce === look.mined)) return;
     const patience = look.pending > look.mined ? FOREIGN_PATIENCE : PATIENCE;
-    if (this.#doubt(look.mined) <= patience) return;
+    if (this.#doubt(look.mined, look) <= patience) return;
     if (lowest - look.mined > WIDEST_GAP) {
       for (const entry of waiting) {
         await this.#forget(entry);
@@ -467,10 +469,10 @@ export class Outbox {
     await this.#options.journal.erase(entry);
   }
 
-  #doubt(nonce: number): number {
-    const looks = (this.#unexplained.get(nonce) ?? 0) + 1;
-    this.#unexplained.set(nonce, looks);
-    return looks;
+  #doubt(nonce: number, { block }: Look): number {
+    const since = this.#unexplained.get(nonce) ?? block;
+    this.#unexplained.set(nonce, since);
+    return block - since;
   }
 
   /** Looks again and again while something is in flight. */
