@@ -48,8 +48,11 @@ const isAsked = process.argv.some((argument) => argument.includes("test/chaos"))
   async function expectNoDoubleSend(reverted = 0): Promise<void> {
     const sent = await stage.sent(stage.account.address);
     const failed = sent.filter(({ status }) => status === 0);
-    const why = failed.map(
-      ({ index, gasUsed, nonce }) => `nonce ${nonce}, #${index} in its block, ${gasUsed} gas`,
+    const why = await Promise.all(
+      failed.map(async ({ hash, index, gasUsed }) => {
+        const { nonce, gasLimit } = (await stage.provider.getTransaction(hash))!;
+        return `nonce ${nonce}, #${index} in its block, ${gasUsed} of ${gasLimit} gas`;
+      }),
     );
     expect(failed, why.join("; ")).to.have.lengthOf(reverted);
     const useful = sent.filter(({ status, logs }) => status === 1 && logs.length > 0);
