@@ -3,8 +3,8 @@
 // Hardhat's native part declares Node >= 22 and npm under an older Node silently leaves it out, hence the
 // detour through a newer Node. The stamp makes the usual case a matter of milliseconds.
 //
-// `--stamp` (the postinstall hook) only records an install that npm itself has just made. `bench` stands for another
-// folder with a lock of its own, which is installed only when it is needed.
+// `--stamp` (the postinstall hook) only records an install that npm itself has just made. An argument
+// (bench, scripts/postgres) names another folder with a lock of its own, which is installed only when it is needed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const home = join(dirname(fileURLToPath(import.meta.url)), "..");
-const root = process.argv.includes("bench") ? join(home, "bench") : home;
+const folder = process.argv.slice(2).find((argument) => !argument.startsWith("--"));
+const root = folder === undefined ? home : join(home, folder);
 const stampFile = join(root, "node_modules", ".stamp");
 
 const stamp = createHash("sha256")

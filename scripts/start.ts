@@ -1,13 +1,17 @@
 // `npm start`: a whole Breakwater on this machine. A Hardhat node on 127.0.0.1, the deployment, lenders, positions, an
 // arbitrageur, the keeper as a process of its own, and prices that move. Ctrl-C ends all of it.
 import { type ChildProcess, fork } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { explainRevert } from "@breakwater/sdk/chain";
+import { Wallet, parseEther } from "ethers";
 import { network } from "hardhat";
 
 import { writeAddresses } from "../deploy/deploy.ts";
@@ -19,16 +23,20 @@ import { wobble } from "./start/prices.ts";
 
 const HOST = "127.0.0.1";
 const DEFAULT_PORT = 8545;
+const DEFAULT_METRICS_PORT = 9464;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
-const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--help]
+const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
+                    [--help]
 
-  --port       of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
-  --positions  opened at the beginning (200)
-  --seed       of sizes, leverage and prices (1)
-  --step       milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (2500)
-  --out        directory of the addresses file (deploy/addresses)
+  --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
+  --positions     opened at the beginning (200)
+  --seed          of sizes, leverage and prices (1)
+  --step          milliseconds between two prices, ${STEP_SECONDS / 60} minutes of the chain's time (2500)
+  --out           directory of the addresses file (deploy/addresses)
+  --metrics-port  of the keeper's /metrics and /health on ${HOST}; 0: any that is free (${DEFAULT_METRICS_PORT})
+  --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
 `;
 
 class Refusal extends Error {}
@@ -50,10 +58,12 @@ function options(args: string[]) {
       seed: { type: "string", default: "1" },
       step: { type: "string", default: "2500" },
       out: { type: "string" },
+      "metrics-port": { type: "string", default: String(DEFAULT_METRICS_PORT) },
+      "no-keeper": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "port" | "positions" | "seed" | "step", most: number) => {
+  const whole = (name: "port" | "positions" | "seed" | "step" | "metrics-port", most: number) => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < 0 || value > most) {
       throw new Refusal(`--${name} must be a whole number from 0 to ${most}, not ${values[name]}`);
@@ -62,11 +72,13 @@ function options(args: string[]) {
   };
   return {
     help: values.help,
+    withKeeper: !values["no-keeper"],
     out: values.out,
     port: whole("port", 65_535),
     positions: whole("positions", 2_000),
     seed: whole("seed", 2 ** 32 - 1),
     step: whole("step", 3_600_000),
+    metricsPort: whole("metrics-port", 65_535),
   };
 }
 
@@ -76,14 +88,14 @@ function say(who: string, words: string): void {
   console.log(`${seconds}s  ${who.padEnd(11)} ${words}`);
 }
 
-async function refuseBusyPort(port: number): Promise<void> {
+async function refuseBusyPort(port: number, option: string): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", (error: NodeJS.ErrnoException) => {
       reject(
         error.code === "EADDRINUSE"
           ? new Refusal(
-              `port ${port} of ${HOST} is busy: stop what listens there, or choose another with --port`,
+              `port ${port} of ${HOST} is busy: stop what listens there, or choose another with ${option}`,
             )
           : error,
       );
@@ -92,20 +104,12 @@ async function refuseBusyPort(port: number): Promise<void> {
   });
 }
 
-/** The keeper in its own process; its log lines become ours. */
-function startKeeper(rpcUrl: string, addresses: string, account: string): ChildProcess {
+/** The keeper in its own process, configured by what is given and by nothing else; its log lines become ours. */
+function startKeeper(settings: Record<string, string>): ChildProcess {
   const keeper = fork(fileURLToPath(new URL("../keeper/src/main.ts", import.meta.url)), [], {
-    execArgv: ["--import", "tsx"],
+    execArgv: ["--disable-warning=ExperimentalWarning", "--import", "tsx"],
     stdio: ["ignore", "pipe", "inherit", "ipc"],
-    env: {
-      ...process.env,
-      RPC_URL: rpcUrl,
-      ADDRESSES: addresses,
-      ACCOUNT: account,
-      PRIVATE_KEY: "",
-      POLL_MS: "500",
-      LOG_LEVEL: "info",
-    },
+    env: { PATH: process.env.PATH, ...settings, POLL_MS: "500" },
   });
   createInterface({ input: keeper.stdout! }).on("line", (line) => {
     try {
@@ -115,7 +119,7 @@ function startKeeper(rpcUrl: string, addresses: string, account: string): ChildP
       say("keeper", line);
     }
   });
-  say("keeper", `process ${keeper.pid ?? "none"} as ${account}`);
+  say("keeper", `process ${keeper.pid ?? "none"}`);
   return keeper;
 }
 
@@ -129,7 +133,7 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, out, port, positions, seed, step } = options(process.argv.slice(2));
+  const { help, withKeeper, out, port, positions, seed, step, metricsPort } = options(process.argv.slice(2));
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -141,13 +145,16 @@ async function main(): Promise<void> {
     process.on(name, () => (signal.aborted ? process.exit(1) : stopping.abort()));
   }
 
-  await refuseBusyPort(port);
+  await refuseBusyPort(port, "--port");
+  if (withKeeper) await refuseBusyPort(metricsPort, "--metrics-port");
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
   say("chain", `JSON-RPC on ${rpcUrl}, chain 31337, Hardhat's accounts unlocked`);
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
+  // Each run has a chain of its own, and so a keeper that remembers nothing.
+  const state = mkdtempSync(join(tmpdir(), "breakwater-keeper-"));
   try {
     const local = await deployLocal(connection, {
       // On the usual port `npm run deploy` finds this deployment.
@@ -157,8 +164,8 @@ async function main(): Promise<void> {
     const file = writeAddresses(local.addresses, out);
     printAddresses(local);
 
-    const [lender, trader, keeperAccount, ...owners] = local.signers.others;
-    if (!lender || !trader || !keeperAccount || owners.length === 0) throw new Error("too few accounts");
+    const [lender, trader, keeperFunds, ...owners] = local.signers.others;
+    if (!lender || !trader || !keeperFunds || owners.length === 0) throw new Error("too few accounts");
     await fundLenders(local, lender);
     const next = random(seed);
     await openPositions(local, planOpenings(local, owners, positions, { from: 1.2, to: 5 }, next));
@@ -166,13 +173,26 @@ async function main(): Promise<void> {
     signal.throwIfAborted();
     const arbitrageur = await openArbitrageur(local, trader);
 
-    keeper = startKeeper(rpcUrl, file, keeperAccount.address);
-    keeper.once("exit", (code) => {
-      if (signal.aborted) return;
-      say("keeper", `ended by itself with code ${code ?? "none"}`);
-      process.exitCode = 1;
-      stopping.abort();
-    });
+    if (withKeeper) {
+      // Like an operator's: a key of its own, with some gas money.
+      const key = Wallet.createRandom();
+      await (await keeperFunds.sendTransaction({ to: key.address, value: parseEther("100") })).wait();
+      keeper = startKeeper({
+        RPC_URL: rpcUrl,
+        ADDRESSES: file,
+        PRIVATE_KEY: key.privateKey,
+        // The chain's clock runs faster than the keeper's work.
+        DEADLINE_SECONDS: String(6 * STEP_SECONDS),
+        METRICS_PORT: String(metricsPort),
+        STATE_DIR: state,
+      });
+      keeper.once("exit", (code) => {
+        if (signal.aborted) return;
+        say("keeper", `ended by itself with code ${code ?? "none"}`);
+        process.exitCode = 1;
+        stopping.abort();
+      });
+    }
 
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;
@@ -212,6 +232,7 @@ async function main(): Promise<void> {
     process.on("unhandledRejection", () => undefined);
     stopping.abort();
     if (keeper) await stopKeeper(keeper);
+    rmSync(state, { recursive: true });
     await connection.close();
     await server.close();
     say("chain", "stopped");

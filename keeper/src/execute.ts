@@ -1,140 +1,228 @@
-import { type Contracts, explainRevert } from "@breakwater/sdk/chain";
-import { type ContractTransactionResponse, type Provider, type TransactionReceipt, isError } from "ethers";
+import { type Contracts, explainRevert, isRevert } from "@breakwater/sdk/chain";
+import { TestToken__factory, Vault__factory } from "@breakwater/sdk/types";
+import { type Interface, MaxUint256, type Result, type TransactionReceipt } from "ethers";
 
-import { FROM_THE_TOP } from "./collect.ts";
-import { type Action, type Poke, inDebt } from "./decide.ts";
+import { NoEndpoint, type Node } from "./chain/endpoints.ts";
+import type { Order } from "./chain/journal.ts";
+import type { Look, Outbox, Settlement } from "./chain/outbox.ts";
+import type { Action } from "./decide.ts";
+import type { Cause } from "./events.ts";
 
-// Simulates, sends, waits, and says what came of it.
+// Simulates, sends, and says what came of it, and of what if nothing did.
 
 export type Outcome =
-  | { status: "done"; hash: string; gasUsed: bigint; gasPaid: bigint; repaid: bigint; profit: bigint }
-  /** Nothing was sent. */
-  | { status: "refused"; words: string }
+  /** `repaid` and `profit` (before gas) in debt token units. */
+  | {
+      status: "done";
+      repaid: bigint;
+      profit: bigint;
+      hash: string;
+      block: number;
+      gasUsed: bigint;
+      gasPaid: bigint;
+    }
+  /** Nothing was sent, or it was taken back. */
+  | { status: "refused"; cause: Cause; words: string }
   /** Mined and failed: it cost gas. */
-  | { status: "reverted"; hash: string; words: string }
-  /** Not seen in a block within the time given; it may still come. */
-  | { status: "unmined"; hash: string };
+  | { status: "reverted"; cause: Cause; words: string; hash: string; block: number; gasPaid: bigint };
 
-/** `contracts` send from `account`. */
+/** `contracts` read through `provider`; whatever is sent goes through the outbox. */
 export interface Sender {
   contracts: Contracts;
-  provider: Provider;
-  account: string;
+  provider: Node;
+  outbox: Outbox;
 }
 
-/** What the decision was made with. */
-export interface Fees {
-  gasPrice: bigint;
-  coinPrice: bigint | undefined;
+/** Starting the grace that an outage of the sequencer calls for is nobody's market. */
+export interface StartGrace {
+  kind: "sequencer grace";
+  until: bigint;
+  worth: bigint;
 }
 
-const RECEIPT_TIMEOUT_MS = 120_000;
+/** Room over the estimate: by its block interest has moved a little, a tick may have come, or a round of the oracle. */
+const gasLimitOf = (gas: bigint) => (gas * 130n) / 100n + 150_000n;
+/** Seconds for which an order without a deadline of its own is worth being mined. */
+const LIFETIME = 120n;
 
-export async function execute(action: Action, sender: Sender, fees: Fees): Promise<Outcome> {
-  try {
-    if (action.kind === "liquidate") return await liquidate(action, sender, fees);
-    return action.kind === "seize" ? await seize(action, sender) : await poke(action, sender);
-  } catch (error) {
-    // Simulation, estimate or sending failed: nothing is in a block.
-    return { status: "refused", words: explainRevert(error).words };
-  }
+interface Report {
+  repaid: bigint;
 }
 
-async function liquidate(
-  action: Extract<Action, { kind: "liquidate" }>,
+/** What the revert of a call that was good when it was decided says of the time since. */
+const CAUSES: Record<string, Cause> = {
+  NothingToLiquidate: "lost race",
+  CascadeCapReached: "lost race",
+  NothingToPoke: "lost race",
+  ProfitTooLow: "price moved",
+  TooLittleCollateral: "price moved",
+  TooMuchToRepay: "price moved",
+  PriceDead: "price moved",
+  PriceNotFresh: "price moved",
+  LiquidationsPaused: "paused",
+  DeadlineExpired: "expired",
+};
+
+/** Which actions are the same thing: of these only one is ever in flight. */
+export function keyOf(action: Action | StartGrace): string {
+  if (action.kind === "sequencer grace") return action.kind;
+  if (action.kind === "liquidate") return `liquidate ${action.market}`;
+  return `poke ${action.what} ${action.what === "oracle" ? action.oracle : action.market}`;
+}
+
+export async function execute(
+  action: Action | StartGrace,
   sender: Sender,
-  { gasPrice, coinPrice = 0n }: Fees,
+  coinPrice: bigint | undefined,
 ): Promise<Outcome> {
-  const { liquidate: call, interface: abi } = sender.contracts.flashLiquidator;
-  const params = {
-    market: action.market,
-    maxRepay: action.maxRepay,
-    fromTick: FROM_THE_TOP,
-    maxTicks: action.maxTicks,
-    buyPot: action.buyPot,
-    path: action.offer.path,
-    minOut: action.minOut,
-    minProfit: action.minProfit,
-    deadline: action.deadline,
-    receiver: sender.account,
+  try {
+    if (action.kind === "liquidate" && action.mode === "inventory") {
+      const approval = await approve(action.debt, action.maxRepay, action.worth, sender);
+      if (approval && approval.status !== "done") return approval;
+    }
+    const { order, look } = await simulate(action, sender, coinPrice);
+    return await outcomeOf(await sender.outbox.send(order, look), sender);
+  } catch (error) {
+    // Nothing was sent.
+    return { status: "refused", ...classify(error) };
+  }
+}
+
+/** Puts `action`, as it is best now, in the place of what is in flight for the same; takes that back if it would fail. */
+export async function renew(
+  action: Action | StartGrace,
+  sender: Sender,
+  coinPrice: bigint | undefined,
+): Promise<void> {
+  try {
+    const { order, look } = await simulate(action, sender, coinPrice);
+    await sender.outbox.renew(order, look);
+  } catch (error) {
+    if (!isRevert(error)) throw error;
+    await sender.outbox.withdraw(keyOf(action));
+  }
+}
+
+async function simulate(
+  action: Action | StartGrace,
+  sender: Sender,
+  coinPrice: bigint | undefined,
+): Promise<{ order: Order; look: Look }> {
+  const { provider, outbox } = sender;
+  const { to, data } = await callOf(action, sender);
+  const [look, gas] = await Promise.all([
+    outbox.look(),
+    provider.estimateGas({ from: outbox.account, to, data }),
+  ]);
+  const order: Order = {
+    ...{ key: keyOf(action), market: "market" in action ? action.market : "", action: action.kind },
+    ...{ to, data, gas, gasLimit: gasLimitOf(gas), worth: action.worth, coinPrice },
+    deadline: "deadline" in action ? action.deadline : look.timestamp + LIFETIME,
   };
-  const { profit: expected } = await call.staticCall(params);
-  const gas = await call.estimateGas(params);
-  const net = expected - inDebt(gas * gasPrice, coinPrice);
-  if (net < action.costs.required) {
-    return { status: "refused", words: `${gas} gas would leave ${net} of at least ${action.costs.required}` };
+  return { order, look };
+}
+
+/** What came of an order, also of one that an earlier life of the keeper has sent. */
+export async function outcomeOf(settlement: Settlement, sender: Sender): Promise<Outcome> {
+  if (settlement.status === "refused") return settlement;
+  if (settlement.status === "withdrawn") {
+    return { status: "refused", cause: "lost race", words: `taken back: ${settlement.words}` };
   }
-  const outcome = await settle(sender, call(params, { gasLimit: withRoom(gas) }));
-  if (outcome.status !== "mined") return outcome;
-  const event = outcome.receipt.logs
-    .map((log) => abi.parseLog(log))
-    .find((log) => log?.name === "FlashLiquidate")?.args;
-  return done(
-    outcome.receipt,
-    (event?.repaid as bigint | undefined) ?? 0n,
-    (event?.profit as bigint | undefined) ?? 0n,
-  );
+  const { receipt } = settlement;
+  const { hash, blockNumber: block, gasUsed, fee: gasPaid } = receipt;
+  if (receipt.status !== 1) {
+    return { status: "reverted", ...(await whyReverted(receipt, sender)), hash, block, gasPaid };
+  }
+  const flash = eventOf(receipt, sender.contracts.flashLiquidator.interface, "FlashLiquidate");
+  const report = eventOf(receipt, Vault__factory.createInterface(), "Liquidate")?.report as
+    Report | undefined;
+  const profit = (flash?.profit as bigint | undefined) ?? 0n;
+  return { status: "done", hash, block, gasUsed, gasPaid, repaid: report?.repaid ?? 0n, profit };
 }
 
-async function seize(action: Extract<Action, { kind: "seize" }>, sender: Sender): Promise<Outcome> {
-  const { seize: call } = sender.contracts.liquidator;
-  const gas = await call.estimateGas(action.market, action.maxTicks);
-  const outcome = await settle(sender, call(action.market, action.maxTicks, { gasLimit: withRoom(gas) }));
-  return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+/** Why nothing came of a call or of sending it. */
+export function classify(error: unknown): { cause: Cause; words: string } {
+  const { name, words } = explainRevert(error);
+  if (CAUSES[name]) return { cause: CAUSES[name], words };
+  if (/too little received/i.test(words)) return { cause: "price moved", words };
+  if (/transaction too old/i.test(words)) return { cause: "expired", words };
+  if (/insufficient funds|enough funds/i.test(words)) return { cause: "no gas money", words };
+  return { cause: isRevert(error) ? "bug" : isUnreachable(error) ? "endpoint" : "unknown", words };
 }
 
-async function poke(action: Poke, sender: Sender): Promise<Outcome> {
-  const { contracts } = sender;
-  const call =
-    action.what === "oracle"
-      ? contracts.oracle(action).update
-      : contracts.vault({ vault: action.market }).pokeRamp;
-  const gas = await call.estimateGas();
-  const outcome = await settle(sender, call({ gasLimit: withRoom(gas) }));
-  return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+function isUnreachable(error: unknown): boolean {
+  if (error instanceof NoEndpoint) return true;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /TIMEOUT|NETWORK_ERROR|SERVER_ERROR|BAD_DATA|ECONN/.test(code);
 }
 
-/** Puts every market into the grace that an outage of the sequencer calls for. */
-export async function startSequencerGrace(sender: Sender): Promise<Outcome> {
+async function callOf(
+  action: Action | StartGrace,
+  { contracts, outbox }: Sender,
+): Promise<{ to: string; data: string }> {
+  const { flashLiquidator, liquidator, brake } = contracts;
+  switch (action.kind) {
+    case "sequencer grace":
+      return brake.startSequencerGrace.populateTransaction();
+    case "poke":
+      return action.what === "oracle"
+        ? contracts.oracle(action).update.populateTransaction()
+        : contracts.vault({ vault: action.market }).pokeRamp.populateTransaction();
+    case "liquidate": {
+      const { market, maxTicks } = action;
+      if (action.mode === "absorb") return liquidator.seize.populateTransaction(market, maxTicks);
+      const { maxRepay, buyPot, deadline, offer } = action;
+      const order = { market, maxRepay, fromTick: offer.fromTick, maxTicks, buyPot, deadline };
+      if (action.mode === "inventory") {
+        const { minCollateral } = action;
+        const kept = { ...order, minCollateral, receiver: outbox.account };
+        return liquidator["liquidate"].populateTransaction(kept, "0x");
+      }
+      const { path, minOut, minProfit } = action;
+      const sold = { ...order, path, minOut, minProfit, receiver: outbox.account };
+      return flashLiquidator["liquidate"].populateTransaction(sold);
+    }
+  }
+}
+
+/** The Liquidator takes what is repaid from the account: nobody else can make it do so. */
+async function approve(
+  token: string,
+  amount: bigint,
+  worth: bigint,
+  sender: Sender,
+): Promise<Outcome | undefined> {
+  const { contracts, provider, outbox } = sender;
+  const debt = TestToken__factory.connect(token, provider);
+  const spender = contracts.liquidator.target;
+  const [look, allowance] = await Promise.all([outbox.look(), debt.allowance(outbox.account, spender)]);
+  if (allowance >= amount) return undefined;
+  const { to, data } = await debt.approve.populateTransaction(spender, MaxUint256);
+  const gas = await provider.estimateGas({ from: outbox.account, to, data });
+  const order: Order = {
+    ...{ key: `approve ${token}`, market: "", action: "approve" as const, to, data, gas, worth },
+    ...{ gasLimit: gasLimitOf(gas), deadline: look.timestamp + LIFETIME, coinPrice: undefined },
+  };
+  return outcomeOf(await outbox.send(order, look), sender);
+}
+
+function eventOf(receipt: TransactionReceipt, abi: Interface, name: string): Result | undefined {
+  return receipt.logs.map((log) => abi.parseLog(log)).find((log) => log?.name === name)?.args;
+}
+
+/** A receipt does not say why: it is run again where it failed. */
+async function whyReverted(
+  { hash, blockNumber, gasUsed }: TransactionReceipt,
+  { provider }: Sender,
+): Promise<{ cause: Cause; words: string }> {
   try {
-    const { startSequencerGrace: call } = sender.contracts.brake;
-    const gas = await call.estimateGas();
-    const outcome = await settle(sender, call({ gasLimit: withRoom(gas) }));
-    return outcome.status === "mined" ? done(outcome.receipt, 0n, 0n) : outcome;
+    const transaction = await provider.getTransaction(hash);
+    if (!transaction) return { cause: "unknown", words: "the node forgot it" };
+    const { from, to, data, gasLimit } = transaction;
+    if (gasUsed >= gasLimit) return { cause: "bug", words: `it ran out of its ${gasLimit} gas` };
+    await provider.call({ from, to, data, gasLimit, blockTag: blockNumber });
+    return { cause: "lost race", words: "something came before it in its block" };
   } catch (error) {
-    return { status: "refused", words: explainRevert(error).words };
+    return classify(error);
   }
-}
-
-/** Waits for a transaction that is being sent. */
-async function settle(
-  { provider, account }: Sender,
-  sending: Promise<ContractTransactionResponse>,
-): Promise<Exclude<Outcome, { status: "done" }> | { status: "mined"; receipt: TransactionReceipt }> {
-  const sent = await sending;
-  const { hash, to, data, gasLimit } = sent;
-  try {
-    const receipt = await sent.wait(1, RECEIPT_TIMEOUT_MS);
-    return receipt ? { status: "mined", receipt } : { status: "unmined", hash };
-  } catch (error) {
-    if (isError(error, "TIMEOUT")) return { status: "unmined", hash };
-    const block = isError(error, "CALL_EXCEPTION") ? error.receipt?.blockNumber : undefined;
-    if (block === undefined) return { status: "reverted", hash, words: explainRevert(error).words };
-    // A receipt does not say why: run it again where it failed.
-    const words = await provider.call({ from: account, to, data, gasLimit, blockTag: block }).then(
-      () => "failed in its block, would pass at its end: something came before it",
-      (reason: unknown) => explainRevert(reason).words,
-    );
-    return { status: "reverted", hash, words };
-  }
-}
-
-function done(receipt: TransactionReceipt, repaid: bigint, profit: bigint): Outcome {
-  const { hash, gasUsed, fee: gasPaid } = receipt;
-  return { status: "done", hash, gasUsed, gasPaid, repaid, profit };
-}
-
-/** The estimate is for the state now; by its block interest has moved a little. */
-function withRoom(gas: bigint): bigint {
-  return (gas * 12n) / 10n;
 }

@@ -3,13 +3,18 @@ import { expect } from "chai";
 import { network } from "hardhat";
 import { pino } from "pino";
 
-import { connect, openMarkets } from "@breakwater/sdk/chain";
+import { connect, encodePath, openMarkets } from "@breakwater/sdk/chain";
 import { WAD, healthOf, liquidationPriceOf } from "@breakwater/sdk/core";
 
+import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
 import { deployLocal, type Local } from "../../deploy/local.ts";
-import { collect, openSources } from "../../keeper/src/collect.ts";
+import { openFileJournal } from "../../keeper/src/chain/journal.ts";
+import { Outbox } from "../../keeper/src/chain/outbox.ts";
+import { FROM_THE_TOP, collect, openSources } from "../../keeper/src/collect.ts";
 import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
-import { type Keeper, step } from "../../keeper/src/keeper.ts";
+import type { KeeperEvent } from "../../keeper/src/events.ts";
+import { Keeper } from "../../keeper/src/keeper.ts";
+import { ALONE } from "../../keeper/src/lease.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
 import { execute } from "../support/safe.ts";
@@ -21,7 +26,10 @@ const parameters: Parameters = {
   maxTicks: 100,
   gasBase: 700_000n,
   gasPerTick: 15_000n,
-  seizeGas: true,
+  inventory: undefined,
+  rescue: undefined,
+  seizeBudget: 5n * 10n ** 16n,
+  pokeBudget: 5n * 10n ** 15n,
   pokePeriod: 600n,
 };
 
@@ -54,20 +62,46 @@ describe("keeper on a chain", function () {
     const arbitrageur = await openArbitrageur(local, trader);
     const { provider } = connection.ethers;
     const lines: string[] = [];
-    const keeper: Keeper = {
-      sources: await openSources(local.addresses, provider),
-      sender: { contracts: connect(local.addresses, account), provider, account: account.address },
-      parameters,
+    const events: KeeperEvent[] = [];
+    const onEvent = (event: KeeperEvent) => void events.push(event);
+    const sources = await openSources(local.addresses, provider);
+    const outbox = await Outbox.open({
+      ...{
+        provider,
+        account: { address: account.address },
+        chainId: 31337,
+        lease: ALONE,
+        pollMs: 20,
+        onEvent,
+      },
+      journal: openFileJournal(":memory:", "test"),
+    });
+    const keeper = new Keeper({
+      ...{ sources, parameters, onEvent, lease: ALONE },
+      sender: { contracts: sources.contracts, provider, outbox },
       log: pino({ level: "debug" }, { write: (line: string) => void lines.push(line) }),
-    };
+    });
     const setPrice = async (price: string, waits = WINDOW) => {
       await local.setPrice("ETH/USD", price);
       await arbitrageur.trade();
       await connection.networkHelpers.time.increase(waits);
     };
-    const round = async () => step(keeper, await provider.getBlockNumber());
+    const round = async () => keeper.step(await provider.getBlockNumber());
     const says = () => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
-    return { connection, local, keeper, account, owner: owners[0]!, market, setPrice, round, says, provider };
+    const trade = async () => arbitrageur.trade();
+    return {
+      trade,
+      connection,
+      local,
+      keeper,
+      account,
+      owner: owners[0]!,
+      market,
+      setPrice,
+      round,
+      says,
+      provider,
+    };
   }
 
   /** Takes `percent` of the liquidity out of the WETH/USDC pool. */
@@ -79,6 +113,48 @@ describe("keeper on a chain", function () {
       const less = { tokenId, liquidity: (liquidity * percent) / 100n, amount0Min: 0n, amount1Min: 0n };
       await (await positionManager.decreaseLiquidity({ ...less, deadline: 2n ** 64n })).wait();
     }
+  }
+
+  interface Side {
+    token: string;
+    amount: bigint;
+  }
+
+  /** A pool over the whole range, in which both amounts are worth the same. */
+  async function addPool(local: Local, a: Side, b: Side) {
+    const { positionManager } = local.contracts;
+    const deployer = local.signers.deployer;
+    const sides = await Promise.all(
+      [a, b].map(async ({ token, amount }) => {
+        const erc20 = local.tokens[token]!;
+        await (await erc20.mint(deployer, amount)).wait();
+        await (await erc20.approve(positionManager, 2n ** 255n)).wait();
+        return { address: await erc20.getAddress(), amount };
+      }),
+    );
+    const [side0, side1] = sides.sort((x, y) => (BigInt(x.address) < BigInt(y.address) ? -1 : 1)) as [
+      { address: string; amount: bigint },
+      { address: string; amount: bigint },
+    ];
+    const pool = { token0: side0.address, token1: side1.address, fee: 3_000n };
+    await (
+      await positionManager.createAndInitializePoolIfNecessary(
+        pool.token0,
+        pool.token1,
+        pool.fee,
+        sqrtPriceX96(side0.amount, side1.amount),
+      )
+    ).wait();
+    const range = { tickLower: -887_220, tickUpper: 887_220 };
+    const amounts = {
+      amount0Desired: side0.amount,
+      amount1Desired: side1.amount,
+      amount0Min: 0,
+      amount1Min: 0,
+    };
+    await (
+      await positionManager.mint({ ...pool, ...range, ...amounts, recipient: deployer, deadline: 2n ** 64n })
+    ).wait();
   }
 
   async function expectNothingHeld(local: Local) {
@@ -102,15 +178,16 @@ describe("keeper on a chain", function () {
     await setPrice("1840");
     await feed.set(1n);
     await feed.set(0n);
-    const kinds = async () => (await round()).decisions[0]!.actions.map(({ kind }) => kind);
+    const kinds = async () =>
+      (await round()).decisions[0]!.actions.map((a) => (a.kind === "liquidate" ? a.mode : a.kind));
     expect(await kinds()).to.deep.equal(["poke"]);
-    expect(says().join()).to.match(/started the grace after an outage of the sequencer, until 20/);
+    expect(says().join()).to.match(/done: start the grace after an outage of the sequencer, until 20/);
     expect((await brake.stateOf(market.vault)).level).to.equal(2n);
     await round();
     expect(
       says()
         .join()
-        .match(/started the grace/g),
+        .match(/done: start the grace/g),
     ).to.have.lengthOf(1);
     await connection.networkHelpers.time.increase(3_000);
     await setPrice("1840");
@@ -127,8 +204,8 @@ describe("keeper on a chain", function () {
     await setPrice("1400");
     expect((await brake.stateOf(market.vault)).level).to.equal(2n);
     expect(await kinds(), says().join("\n"))
-      .to.include("seize")
-      .and.not.include("liquidate");
+      .to.include("absorb")
+      .and.not.include("flash");
     expect((await market.vault.potDebt()) > 0n, says().join("\n")).to.be.true;
   });
 
@@ -139,7 +216,12 @@ describe("keeper on a chain", function () {
     await local.setPrice("ETH/USD", "2100"); // the pool stays where it is
     const pokes = async () =>
       (await round()).decisions[0]!.actions.filter(({ kind }) => kind === "poke").length;
+    expect(await pokes()).to.equal(0); // borrowers have just been there
+    await connection.networkHelpers.time.increase(300);
     expect(await pokes()).to.equal(1);
+    expect(await pokes()).to.equal(0);
+    // Another keeper, or this one after a restart, knows as much: the record is the chain's.
+    keeper.sources = await openSources(local.addresses, keeper.sources.provider);
     expect(await pokes()).to.equal(0);
     for (let period = 0; period < 9; period++) {
       await connection.networkHelpers.time.increase(600);
@@ -150,7 +232,7 @@ describe("keeper on a chain", function () {
     // Nobody else looked, and an interval counts for ten minutes at most.
     const spent = Number(full - (await oracle.vetoLeft()));
     expect(spent, String(spent)).to.be.within(5_300, 5_500);
-    expect(says()).to.include("weth-usdc: poked the oracle: the price is Diverged");
+    expect(says()).to.include("weth-usdc: done: poke the oracle: the price is Diverged");
   });
 
   it("reads all markets as the Lens has them, and measures positions alike", async () => {
@@ -199,7 +281,8 @@ describe("keeper on a chain", function () {
     const profit = await market.debt.balanceOf(account);
     expect(profit > 100n * 10n ** 6n, String(profit)).to.be.true;
     await expectNothingHeld(local);
-    expect(says().some((line) => /^weth-usdc: liquidated 1 tick, repaid .* profit/.test(line))).to.be.true;
+    expect(says().some((line) => /^weth-usdc: done: liquidate 1 tick.* repaid .* profit/.test(line))).to.be
+      .true;
 
     // Nothing is left to do.
     expect((await round()).outcomes).to.deep.equal([]);
@@ -212,8 +295,8 @@ describe("keeper on a chain", function () {
 
     const { decisions, outcomes } = await round();
     const action = decisions[0]!.actions[0];
-    expect(action?.kind, says().join("\n")).to.equal("liquidate");
-    if (action?.kind !== "liquidate") return;
+    expect(action?.kind === "liquidate" && action.mode, says().join("\n")).to.equal("flash");
+    if (action?.kind !== "liquidate" || action.mode !== "flash") return;
     const { offers } = decisions[0]!.market;
     const everything = offers.reduce((a, b) => (b.repaid > a.repaid ? b : a));
     expect(action.offer.repaid < everything.repaid, says().join("\n")).to.be.true;
@@ -223,6 +306,112 @@ describe("keeper on a chain", function () {
     ).to.deep.equal(["done"]);
     expect((await market.debt.balanceOf(account)) >= action.minProfit).to.be.true;
     await expectNothingHeld(local);
+  });
+
+  it("sells through two pools where that brings more than one", async () => {
+    const { local, market, setPrice, round, says, account, keeper, provider } = await open();
+    const tokens = await Promise.all(
+      Object.values(local.tokens).map(async (token) => [await token.symbol(), await token.getAddress()]),
+    );
+    const { WETH, WBTC, USDC } = Object.fromEntries(tokens) as Record<string, string>;
+    await addPool(
+      local,
+      { token: "WETH", amount: 10_000n * WAD },
+      { token: "WBTC", amount: 425n * 10n ** 8n },
+    );
+    await setPrice("1700");
+    await drainPool(local, 99n);
+    keeper.sources = await openSources(local.addresses, provider);
+    const routes = keeper.sources.saleRoutes.get(await market.vault.getAddress());
+    const twoPools = encodePath([WETH!, WBTC!, USDC!], [3_000n, 3_000n]);
+    expect(routes).to.deep.equal([encodePath([WETH!, USDC!], [500n]), twoPools]);
+
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    expect(
+      action?.kind === "liquidate" && action.mode === "flash" && action.path,
+      says().join("\n"),
+    ).to.equal(twoPools);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    expect((await market.debt.balanceOf(account)) > 0n).to.be.true;
+    await expectNothingHeld(local);
+  });
+
+  it("looks below the highest ticks when those do not pay", async () => {
+    const { local, setPrice, round, says, trade } = await open();
+    // The highest is nearly insolvent: equity of 3 % leaves a small bonus. Then somebody sells, and the pool is below the
+    // oracle by more than that; its average has hardly moved.
+    await setPrice("1650");
+    await local.setPrice("ETH/USD", "1595");
+    await trade();
+    await local.setPrice("ETH/USD", "1650");
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    const { offers } = decisions[0]!.market;
+    expect(action?.kind === "liquidate" && action.mode === "flash", says().join("\n")).to.be.true;
+    if (action?.kind !== "liquidate" || action.mode !== "flash") return;
+    expect(action.offer.fromTick < FROM_THE_TOP).to.be.true;
+    const fromTheTop = offers.filter(({ fromTick }) => fromTick === FROM_THE_TOP);
+    expect(fromTheTop.every(({ sale, repaid }) => !sale || sale.proceeds <= repaid)).to.be.true;
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+  });
+
+  it("liquidates with the account's own tokens where no pool buys enough, and keeps the collateral", async () => {
+    const { local, market, setPrice, round, says, account, keeper } = await open();
+    await setPrice("1830");
+    await drainPool(local, 100n);
+    const held = 20_000n * 10n ** 6n;
+    await (await market.debt.mint(account, held)).wait();
+    keeper.sources.account = account.address;
+    keeper.parameters = { ...parameters, inventory: { haircut: 50n } };
+    // Without a pool nothing prices gas: the coin's route is another.
+    await addPool(
+      local,
+      { token: "WETH", amount: 20n * WAD },
+      { token: "USDC", amount: 36_600n * 10n ** 6n },
+    );
+    const { contracts, provider } = keeper.sources;
+    keeper.sources = await openSources(contracts.addresses, provider, account.address);
+
+    const { decisions, outcomes } = await round();
+    const action = decisions[0]!.actions[0];
+    expect(action?.kind === "liquidate" && action.mode, says().join("\n")).to.equal("inventory");
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
+    const paid = held - (await market.debt.balanceOf(account));
+    const collateral = await market.collateral.balanceOf(account);
+    expect(paid > 0n && paid <= held).to.be.true;
+    // At the oracle's price the collateral is worth more than was paid: 1830 USDC with 6 decimals for 10^18.
+    expect((collateral * 1_830n) / 10n ** 12n > paid).to.be.true;
+    // The account's collateral and tokens are all that moved.
+    await expectNothingHeld(local);
+  });
+
+  it("rescues at a loss when a tick nears total seizure, within the limit", async () => {
+    const { market, setPrice, round, says, keeper, owner } = await open();
+    await setPrice("1700"); // 4.5 % above total seizure of the highest
+    keeper.parameters = { ...parameters, minProfit: 10n ** 22n };
+    const refused = await round();
+    expect(refused.outcomes).to.deep.equal([]);
+    keeper.parameters = { ...keeper.parameters, rescue: { distance: 400n, maxLoss: 10n ** 17n } };
+    expect((await round()).outcomes).to.deep.equal([]);
+    keeper.parameters = { ...keeper.parameters, rescue: { distance: 500n, maxLoss: 10n ** 17n } };
+    const { outcomes } = await round();
+    expect(
+      outcomes.map(({ status }) => status),
+      says().join("\n"),
+    ).to.deep.equal(["done"]);
+    const position = await keeper.sources.contracts.lens.position(market.vault, owner, 4);
+    expect(position.health > WAD).to.be.true;
+    expect(says().some((line) => /liquidated|rescue/.test(line))).to.be.true;
+  });
+
+  it("goes on with the other markets when the Lens cannot read one", async () => {
+    const { connection, local, keeper, provider } = await open();
+    // An oracle that reverts.
+    await connection.networkHelpers.setCode(local.addresses.markets[2]!.oracle, "0x5f5ffd");
+    const { markets, unreadable } = await collect(keeper.sources, await provider.getBlockNumber(), 100);
+    expect(markets.map(({ id }) => id)).to.deep.equal(["weth-usdc", "usdc-weth"]);
+    expect(unreadable.map(({ id }) => id)).to.deep.equal(["wbtc-usdc"]);
   });
 
   it("seizes insolvent ticks and clears the pot", async () => {
@@ -249,9 +438,9 @@ describe("keeper on a chain", function () {
   it("seizes without capital when no pool buys anything", async () => {
     const { market, setPrice, round, keeper, account } = await open();
     await setPrice("1600");
-    keeper.sources.salePaths.set(await market.vault.getAddress(), []);
+    keeper.sources.saleRoutes.set(await market.vault.getAddress(), []);
     const { decisions, outcomes } = await round();
-    expect(decisions[0]!.actions.map(({ kind }) => kind)).to.deep.equal(["seize"]);
+    expect(decisions[0]!.actions.map((a) => a.kind === "liquidate" && a.mode)).to.deep.equal(["absorb"]);
     expect(outcomes.map(({ status }) => status)).to.deep.equal(["done"]);
     expect((await market.vault.potDebt()) > 0n).to.be.true;
     expect(await market.debt.balanceOf(account)).to.equal(0n);

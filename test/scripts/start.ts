@@ -57,11 +57,13 @@ describe("npm start", function () {
 
   it("says that the port is busy, and starts nothing", async () => {
     const { port, free } = await occupy();
-    const run = start("--port", String(port));
-    expect(await run.ended).to.equal(1);
-    expect(run.text()).to.equal(
-      `port ${port} of 127.0.0.1 is busy: stop what listens there, or choose another with --port\n`,
-    );
+    for (const option of ["--port", "--metrics-port"]) {
+      const run = start("--port", "0", option, String(port));
+      expect(await run.ended).to.equal(1);
+      expect(run.text()).to.equal(
+        `port ${port} of 127.0.0.1 is busy: stop what listens there, or choose another with ${option}\n`,
+      );
+    }
     await free();
   });
 
@@ -81,10 +83,16 @@ describe("npm start", function () {
     const { port, free } = await occupy();
     await free();
     const out = await mkdtemp(join(tmpdir(), "breakwater-"));
-    const run = start("--port", String(port), "--positions", "24", "--step", "500", "--out", out);
+    const quick = ["--positions", "24", "--step", "500", "--metrics-port", "0"];
+    const run = start("--port", String(port), "--out", out, ...quick);
     try {
       const [, pid] = await run.seen(/keeper +process (\d+)/);
-      await run.seen(/keeper .* liquidated \d+ ticks?, repaid .* profit/);
+      const [, metrics = ""] = await run.seen(/keeper +metrics on (http:\/\/127.0.0.1:\d+\/metrics)/);
+      await run.seen(/keeper .* done: liquidate \d+ ticks?: .*; repaid .* profit/);
+      expect(await (await fetch(metrics)).text()).to.match(
+        /^keeper_opportunities_taken_total\{market="[^"]+",action="liquidate"\} [1-9]/m,
+      );
+      expect((await fetch(metrics.replace("metrics", "health"))).status).to.equal(200);
       const { markets } = parseAddresses(JSON.parse(await readFile(join(out, "31337.json"), "utf8")));
       expect(markets).to.have.length(3);
 

@@ -114,6 +114,15 @@ export function revertData(error: unknown): string | undefined {
   return undefined;
 }
 
+/** Whether a call was executed and failed: a node that does not answer is another matter. */
+export function isRevert(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, error: answer } = error as Error & { code?: unknown; error?: { message?: string } };
+  if (code === "CALL_EXCEPTION") return true;
+  // Without revert data ethers does not know a node's answer for what it is, and nodes differ in their words.
+  return /revert|out of gas|invalid opcode/i.test(`${error.message} ${answer?.message ?? ""}`);
+}
+
 function wordsOf(name: string, args: Record<string, unknown>): string {
   if (name === "Error") return String(Object.values(args)[0]);
   if (name === "Panic") return `panic ${String(Object.values(args)[0])}`;

@@ -2,14 +2,18 @@ import { Contract, type ContractRunner } from "ethers";
 
 import type { MarketAddresses } from "../addresses.ts";
 import type { MarketState } from "../core/position.ts";
-import type { MarketViewStructOutput } from "../types/Lens.ts";
+import type { LiquidationViewStructOutput, MarketViewStructOutput } from "../types/Lens.ts";
 import type { Contracts } from "./connect.ts";
+import { isRevert } from "./errors.ts";
 
 /** In the order of the contracts' enums. */
 export const PRICE_STATES = ["Dead", "Single", "Diverged", "Fresh"] as const;
 export const BRAKE_LEVELS = ["None", "NoNewRisk", "Grace", "LiquidationsPaused"] as const;
 export type PriceState = (typeof PRICE_STATES)[number];
 export type BrakeLevel = (typeof BRAKE_LEVELS)[number];
+
+/** What a liquidation would do, as the Lens gives it. */
+export type LiquidationView = LiquidationViewStructOutput;
 
 /** A market at one block. */
 export interface MarketReading {
@@ -23,7 +27,10 @@ export interface MarketReading {
   brake: { level: BrakeLevel; until: bigint };
 }
 
-/** Reads all markets with one call a block; what never changes is read once, here. */
+/** Nodes bound the gas of a call. */
+const MARKETS_PER_CALL = 20;
+
+/** Reads all markets in one round trip a block; what never changes is read once, here. */
 export async function openMarkets(contracts: Contracts, runner: ContractRunner) {
   const { lens, addresses } = contracts;
   const fixed = await Promise.all(
@@ -49,33 +56,65 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
     }),
   );
 
-  return async function readMarkets(block: number): Promise<MarketReading[]> {
-    const vaults = addresses.markets.map(({ vault }) => vault);
-    const views = await lens.markets(vaults, { blockTag: block });
-    return fixed.map(({ units, ...market }, at) => {
-      const view = views[at]!;
-      const level = BRAKE_LEVELS[Number(view.brakeLevel)]!;
-      const until = {
-        None: 0n,
-        NoNewRisk: view.noNewRiskUntil,
-        Grace: view.graceUntil,
-        LiquidationsPaused: view.liquidationsPausedUntil,
-      };
-      return {
-        ...market,
-        view,
-        state: {
-          units,
-          borrowIndex: view.borrowIndex,
-          priceLow: view.price.low,
-          priceHigh: view.price.high,
-          liquidationThreshold: view.risk.liquidationThreshold,
-        },
-        priceState: PRICE_STATES[Number(view.price.state)]!,
-        brake: { level, until: until[level] },
-      };
-    });
+  /** A market that the Lens cannot read is told to `skip` and left out; without it, none may be. */
+  return async function readMarkets(
+    block: number,
+    skip?: (id: string, error: unknown) => void,
+  ): Promise<MarketReading[]> {
+    const chunks: (typeof fixed)[] = [];
+    for (let at = 0; at < fixed.length; at += MARKETS_PER_CALL) {
+      chunks.push(fixed.slice(at, at + MARKETS_PER_CALL));
+    }
+    const readings = await Promise.all(chunks.map(async (chunk) => readChunk(chunk, block, skip)));
+    return readings.flat();
   };
+
+  async function readChunk(
+    chunk: typeof fixed,
+    block: number,
+    skip?: (id: string, error: unknown) => void,
+  ): Promise<MarketReading[]> {
+    try {
+      const vaults = chunk.map(({ addresses: { vault } }) => vault);
+      const views = await lens.markets(vaults, { blockTag: block });
+      return chunk.map((market, at) => readingOf(market, views[at]!));
+    } catch (error) {
+      // One market must not hide the others.
+      if (!skip || !isRevert(error)) throw error;
+      const [only] = chunk;
+      if (chunk.length > 1) {
+        return (await Promise.all(chunk.map(async (one) => readChunk([one], block, skip)))).flat();
+      }
+      skip(only!.addresses.id, error);
+      return [];
+    }
+  }
+
+  function readingOf(
+    { units, ...market }: (typeof fixed)[number],
+    view: MarketViewStructOutput,
+  ): MarketReading {
+    const level = BRAKE_LEVELS[Number(view.brakeLevel)]!;
+    const until = {
+      None: 0n,
+      NoNewRisk: view.noNewRiskUntil,
+      Grace: view.graceUntil,
+      LiquidationsPaused: view.liquidationsPausedUntil,
+    };
+    return {
+      ...market,
+      view,
+      state: {
+        units,
+        borrowIndex: view.borrowIndex,
+        priceLow: view.price.low,
+        priceHigh: view.price.high,
+        liquidationThreshold: view.risk.liquidationThreshold,
+      },
+      priceState: PRICE_STATES[Number(view.price.state)]!,
+      brake: { level, until: until[level] },
+    };
+  }
 }
 
 async function symbolOf(token: string, runner: ContractRunner): Promise<string> {
