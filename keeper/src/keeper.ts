@@ -55,8 +55,12 @@ interface About {
   plan: string;
 }
 
-/** Blocks that an order is left alone after it was mined and failed: 2, 4, and so on; it cost gas. */
+/**
+ * Blocks that an order is left alone after it was mined and failed: 2, 4, and so on; it cost gas. Losing races is business: then
+ * a few at most, or a keeper would be missing in the hour that counts.
+ */
 const LONGEST_BREAK = 64;
+const BREAK_AFTER_A_RACE = 4;
 
 export class Keeper implements Parts {
   sources: Sources;
@@ -134,7 +138,8 @@ export class Keeper implements Parts {
     const started = performance.now();
     const { sources, sender, parameters, onEvent, log } = this;
     const account = sender?.outbox.account;
-    for (const order of sender?.outbox.pending ?? []) this.#adopt(order, sender!);
+    const pending = sender?.outbox.pending ?? [];
+    for (const order of pending) this.#adopt(order, sender!);
     const [snapshot, balance] = await Promise.all([
       collect(sources, block, parameters.maxTicks),
       account === undefined ? undefined : sources.provider.getBalance(account, block),
@@ -154,7 +159,9 @@ export class Keeper implements Parts {
       onEvent({ kind: "round failed", words: `${id} cannot be read: ${words}` });
       log.error({ block, market: id }, `${id} cannot be read: ${words}`);
     }
-    const sending = sender ? this.#act(snapshot, decisions, sender) : this.#pretend(snapshot, decisions);
+    const sending = sender
+      ? this.#act(snapshot, decisions, sender, pending)
+      : this.#pretend(snapshot, decisions);
     if (account !== undefined) onEvent({ kind: "balance", account, wei: balance! });
     onEvent({
       ...{ kind: "block", block, markets: decisions.length },
@@ -163,7 +170,13 @@ export class Keeper implements Parts {
     return { snapshot, decisions, sending };
   }
 
-  #act({ block, sequencerGrace }: Snapshot, decisions: Decision[], sender: Sender): Promise<Outcome>[] {
+  /** `pending`: in flight before the block was read; of what a reorganisation has put there since, it says nothing. */
+  #act(
+    { block, sequencerGrace }: Snapshot,
+    decisions: Decision[],
+    sender: Sender,
+    pending: Order[],
+  ): Promise<Outcome>[] {
     const { pokeBudget } = this.parameters;
     const grace: StartGrace = { kind: "sequencer grace", until: sequencerGrace, worth: pokeBudget };
     const wanted = new Map<string, { action: Action | StartGrace; market?: MarketSnapshot }>();
@@ -176,7 +189,7 @@ export class Keeper implements Parts {
       }
     }
     for (const key of this.#open) if (!wanted.has(key)) this.#close(key);
-    for (const { key, action } of sender.outbox.pending) {
+    for (const { key, action } of pending) {
       if (action !== "approve" && !wanted.has(key)) void sender.outbox.withdraw(key).catch(this.#complain);
     }
     const sending: Promise<Outcome>[] = [];
@@ -267,7 +280,8 @@ export class Keeper implements Parts {
     const { cause, words } = outcome;
     if (outcome.status === "reverted") {
       const times = (this.#failed.get(key)?.times ?? 0) + 1;
-      const until = outcome.block + Math.min(2 ** times, LONGEST_BREAK);
+      const isOurs = cause === "bug" || cause === "unknown";
+      const until = outcome.block + Math.min(2 ** times, isOurs ? LONGEST_BREAK : BREAK_AFTER_A_RACE);
       this.#failed.set(key, { times, until });
     }
     // Once while it lasts: every block tries again.
