@@ -170,12 +170,12 @@ export class Keeper implements Parts {
     return { snapshot, decisions, sending };
   }
 
-  /** `pending`: in flight before the block was read; of what a reorganisation has put there since, it says nothing. */
+  /** `before`: in flight before the block was read; of what a reorganisation has put there since, it says nothing. */
   #act(
     { block, sequencerGrace }: Snapshot,
     decisions: Decision[],
     sender: Sender,
-    pending: Order[],
+    before: Order[],
   ): Promise<Outcome>[] {
     const { pokeBudget } = this.parameters;
     const grace: StartGrace = { kind: "sequencer grace", until: sequencerGrace, worth: pokeBudget };
@@ -189,8 +189,10 @@ export class Keeper implements Parts {
       }
     }
     for (const key of this.#open) if (!wanted.has(key)) this.#close(key);
-    for (const { key, action } of pending) {
-      if (action !== "approve" && !wanted.has(key)) void sender.outbox.withdraw(key).catch(this.#complain);
+    const earlier = new Set(before.map(({ key }) => key));
+    for (const { key, action } of sender.outbox.pending) {
+      if (action !== "approve" && !wanted.has(key) && earlier.has(key))
+        void sender.outbox.withdraw(key).catch(this.#complain);
     }
     const sending: Promise<Outcome>[] = [];
     for (const [key, { action, market }] of wanted) {
