@@ -282,12 +282,18 @@ export class Outbox {
       const cause = causeOf(error);
       // Whether a node that did not answer took it, nobody knows; a used nonce explains itself at the next look.
       if (cause === "endpoint" || isNonceTaken(error)) return attempt;
+      // A node that mines at once answers a transaction that failed in its block with an error.
+      if (attempt.hash !== undefined && (await this.#isMined(attempt.hash))) return attempt;
       entry.attempts.pop();
       await (entry.attempts.length > 0 ? journal.write(entry) : journal.erase(entry));
       throw new Refused(cause, wordsOf(error));
     }
     if (attempt.hash !== undefined && raw === undefined) await journal.write(entry);
     return attempt;
+  }
+
+  async #isMined(hash: string): Promise<boolean> {
+    return (await this.#options.provider.getTransactionReceipt(hash)) !== null;
   }
 
   async #broadcast({ nonce }: Entry, attempt: Attempt): Promise<void> {
