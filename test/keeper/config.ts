@@ -164,7 +164,7 @@ describe("keeper configuration", () => {
       ...env,
       RPC_URL: "https://rpc.example/v2/providers-key",
       DATABASE_URL: "postgres://keeper:pass%20word@db/keeper",
-      WEBHOOK_URL: "https://hooks.example/T000/B000?token=0123456789",
+      WEBHOOK_URL: "https://hooks.example/T000/X000?token=0123456789",
     });
     expect(secrets).to.include.members([
       KEY,
@@ -172,7 +172,7 @@ describe("keeper configuration", () => {
       "v2/providers-key",
       "pass%20word",
       "pass word",
-      "T000/B000",
+      "T000/X000",
       "token=0123456789",
     ]);
   });
