@@ -3,6 +3,7 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 import {
   type AddressLike,
+  type BaseContract,
   type ContractTransactionReceipt,
   MaxUint256,
   type Overrides,
@@ -390,7 +391,7 @@ describe("LeverageRouter", function () {
       await expect(openShort({ permit: await permitOf(10_000n * USDC, 1n), authorisations }))
         .to.be.revertedWithCustomError(router, "PermitExpired")
         .withArgs(1n, (timestamp: bigint) => timestamp > 1n);
-      const forged = await permitOf(10_000n * USDC, FOREVER, local.signers.others[5]!);
+      const forged = await permitOf(10_000n * USDC, FOREVER, local.signers.others[5]);
       await expect(openShort({ permit: forged, authorisations }))
         .to.be.revertedWithCustomError(router, "InsufficientAllowance")
         .withArgs(USD, 0n, 10_000n * USDC);
@@ -458,7 +459,7 @@ describe("LeverageRouter", function () {
     /** Nothing of the trader's has moved. */
     const refused = async (
       attempt: () => Promise<unknown>,
-      contract: { interface: unknown },
+      contract: BaseContract,
       error: string,
     ) => {
       const balances = async () => [
@@ -467,7 +468,7 @@ describe("LeverageRouter", function () {
         (await positionOf(long)).debt,
       ];
       const before = await balances();
-      await expect(attempt()).to.be.revertedWithCustomError(contract as typeof router, error);
+      await expect(attempt()).to.be.revertedWithCustomError(contract, error);
       expect(await balances()).to.deep.equal(before);
       await expectEmpty();
     };
