@@ -239,7 +239,7 @@ export async function quoteFlip(
     throw new RangeError(`sub-account ${request.toSub} of ${to.addresses.id} is in use: name another`);
   }
   // The debt is what it will be at the deadline.
-  const now = await timeOf(contracts, request.block);
+  const now = await timeOf(contracts);
   const due = (before.debt * growth(market.view.borrowRate, max(request.deadline - now, 0n))) / WAD + 1n;
   const held = { collateral: -due, debt: 0n };
   const terms = { leverage, slippage };
@@ -530,10 +530,10 @@ function refusePool({ addresses, symbols }: MarketReading, tokenIn: string, toke
   );
 }
 
-async function timeOf(contracts: Contracts, block: BlockTag = "latest"): Promise<bigint> {
-  const found = await provider(contracts).getBlock(block);
-  if (!found) throw new Error(`there is no block ${String(block)}`);
-  return BigInt(found.timestamp);
+async function timeOf(contracts: Contracts): Promise<bigint> {
+  const block = await provider(contracts).getBlock("latest");
+  if (!block) throw new Error("the chain has no latest block");
+  return BigInt(block.timestamp);
 }
 
 function provider({ lens }: Contracts) {
