@@ -60,7 +60,8 @@ interface ILeverageRouter {
         bytes32 s;
     }
 
-    /// @notice The swap of a trade, token units. What became of the positions is in the markets' Adjust.
+    /// @notice The swap of a trade, token units. What became of the positions is in the markets' Adjust, which alone is
+    /// evidence: `owner` is who the caller, and a market that the caller named, say it is.
     event Swap(
         address indexed owner,
         address indexed tokenIn,

@@ -58,17 +58,20 @@ contract LeverageRouter is ILeverageRouter, IVaultCallback, ReentrancyGuardTrans
 
         for (uint256 i = 0; i < t.legs.length; i++) {
             address market = t.legs[i].market;
-            _leave(IVault(market).COLLATERAL(), market, t);
-            _leave(IVault(market).asset(), market, t);
+            (address collateral, address debt) = (IVault(market).COLLATERAL(), IVault(market).asset());
+            _revoke(collateral, market);
+            _revoke(debt, market);
+            _leave(collateral, t);
+            _leave(debt, t);
         }
         // Nearly always a market's tokens too, and gone by now.
         if (t.path.length != 0) {
             (address first, address last) = _ends(t.path);
-            _leave(first, address(ROUTER), t);
-            _leave(last, address(ROUTER), t);
+            _leave(first, t);
+            _leave(last, t);
         }
-        if (t.amount != 0) _leave(t.token, address(ROUTER), t);
-        if (msg.value != 0) _leave(WETH, address(ROUTER), t);
+        if (t.amount != 0) _leave(t.token, t);
+        if (msg.value != 0) _leave(WETH, t);
     }
 
     /// @inheritdoc IVaultCallback
@@ -125,9 +128,7 @@ contract LeverageRouter is ILeverageRouter, IVaultCallback, ReentrancyGuardTrans
                 revert InsufficientLiquidity(tokenIn, tokenOut, sold, bought);
             }
             require(sold <= t.limit, SlippageExceeded(sold, t.limit));
-            if (IERC20(tokenIn).allowance(address(this), address(ROUTER)) != 0) {
-                IERC20(tokenIn).forceApprove(address(ROUTER), 0);
-            }
+            _revoke(tokenIn, address(ROUTER));
         } else {
             try
                 ROUTER.exactInput(
@@ -174,9 +175,12 @@ contract LeverageRouter is ILeverageRouter, IVaultCallback, ReentrancyGuardTrans
         IERC20(token).forceApprove(msg.sender, owed);
     }
 
-    /// @dev What is left goes to the receiver, and what `spender` did not use of its approval is taken back.
-    function _leave(address token, address spender, Trade calldata t) private {
+    function _revoke(address token, address spender) private {
         if (IERC20(token).allowance(address(this), spender) != 0) IERC20(token).forceApprove(spender, 0);
+    }
+
+    /// @dev What is left goes to the receiver.
+    function _leave(address token, Trade calldata t) private {
         uint256 left = IERC20(token).balanceOf(address(this));
         if (left == 0) return;
         if (token == WETH && t.unwrap) {

@@ -440,6 +440,13 @@ describe("LeverageRouter", function () {
       await expect(send(steal, other))
         .to.be.revertedWithCustomError(router, "NotOwner")
         .withArgs(long.vault.target, other.address, trader.address);
+      // Nor behind the back of a market that calls everybody everybody's operator.
+      const lax = await (await ethers.deployContract("FalseVault", [WETH, USD, 1n])).getAddress();
+      await expect(
+        send({ ...steal, legs: [{ market: lax, collateral: 0n, debt: 0n }, ...steal.legs] }, other),
+      )
+        .to.be.revertedWithCustomError(router, "NotOwner")
+        .withArgs(long.vault.target, other.address, trader.address);
       await long.vault.connect(trader).setOperator(other, true);
       await send(steal, other);
       expect(await balanceOf(WETH, other)).to.be.greaterThan(8n * ETH);
@@ -457,11 +464,7 @@ describe("LeverageRouter", function () {
 
   describe("refuses", () => {
     /** Nothing of the trader's has moved. */
-    const refused = async (
-      attempt: () => Promise<unknown>,
-      contract: BaseContract,
-      error: string,
-    ) => {
+    const refused = async (attempt: () => Promise<unknown>, contract: BaseContract, error: string) => {
       const balances = async () => [
         await balanceOf(WETH),
         await balanceOf(USD),
