@@ -7,9 +7,12 @@ import {
   type Contracts,
   type MarketReading,
   type TradeQuote,
+  type TypedData,
   authorisationsFor,
   connect,
   openMarkets,
+  permitFor,
+  permitOf,
   quoteClose,
   quoteFlip,
   quoteLeverage,
@@ -313,6 +316,48 @@ describe("SDK: leveraged trades", function () {
     const signed = [{ market: typed!.domain.verifyingContract, deadline: FOREVER, signature }];
     await trader.sendTransaction(tradeTransaction(contracts, quote, signed));
     expect((await figuresIn("weth-usdc")).debt).to.be.greaterThan(0n);
+  });
+
+  it("says what to sign instead of sending an approval, for a token that knows permits", async () => {
+    const { leverageRouter } = local.contracts;
+    const { vault, collateral } = local.markets["usdc-weth"]!;
+    await vault.connect(trader).setOperator(leverageRouter, false);
+    const ask = async (token: "collateral" | "debt", amount: bigint) =>
+      quoteLeverage(contracts, {
+        market: find(await read("latest"), "usdc-weth"),
+        owner: trader.address,
+        sub: 0n,
+        slippage: 50n,
+        deadline: FOREVER,
+        leverage: 2n * WAD,
+        margin: { token, amount },
+      });
+    const quote = await ask("collateral", 10_000n * USDC);
+    expect(await permitFor(contracts, quote)).to.equal(undefined); // approved
+    for (const token of Object.values(local.tokens)) {
+      await token.connect(trader).approve(leverageRouter, 0n);
+    }
+    expect(await permitFor(contracts, await ask("debt", ETH))).to.equal(undefined); // wrapped ether knows none
+    const permit = (await permitFor(contracts, quote))!;
+    const [authorisation] = await authorisationsFor(contracts, quote);
+    const sign = async ({ domain, types, message }: TypedData) =>
+      trader.signTypedData(domain, types, message);
+    const transaction = tradeTransaction(
+      contracts,
+      quote,
+      [
+        {
+          market: authorisation!.domain.verifyingContract,
+          deadline: FOREVER,
+          signature: await sign(authorisation!),
+        },
+      ],
+      permitOf(permit, await sign(permit)),
+    );
+    const { to, data, value } = transaction;
+    await trader.sendTransaction({ to, data, value });
+    expect((await figuresIn("usdc-weth")).debt).to.be.greaterThan(0n);
+    expect(await collateral.allowance(trader, leverageRouter)).to.equal(0n);
   });
 
   it("refuses in plain words what would not go through", async () => {

@@ -1,4 +1,13 @@
-import { type BlockTag, Contract, MinInt256, type TypedDataField, ZeroAddress, ZeroHash } from "ethers";
+import {
+  type BlockTag,
+  Contract,
+  MinInt256,
+  Signature,
+  TypedDataEncoder,
+  type TypedDataField,
+  ZeroAddress,
+  ZeroHash,
+} from "ethers";
 
 import {
   type Figures,
@@ -28,6 +37,10 @@ import { directPaths, feeOfPath, quotePurchase, quoteSale } from "./quotes.ts";
 const ERC20 = [
   "function allowance(address, address) view returns (uint256)",
   "function approve(address, uint256) returns (bool)",
+  "function name() view returns (string)",
+  "function version() view returns (string)",
+  "function nonces(address) view returns (uint256)",
+  "function DOMAIN_SEPARATOR() view returns (bytes32)",
 ];
 const ALL = MinInt256;
 /** A sale and what is borrowed for it depend on each other; each round brings them an order of magnitude closer. */
@@ -348,6 +361,43 @@ export async function authorisationsFor(contracts: Contracts, quote: TradeQuote)
       },
     })),
   );
+}
+
+/**
+ * What the owner signs instead of approving the margin, if the token knows ERC-2612 (undefined if not, or if it is approved
+ * already). Smart accounts, which cannot sign one, approve.
+ */
+export async function permitFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData | undefined> {
+  const { owner, token, amount, deadline } = quote.trade;
+  if (amount === 0n) return undefined;
+  const spender = await contracts.leverageRouter.getAddress();
+  const erc20 = new Contract(token, ERC20, provider(contracts));
+  const ask = async <T>(name: string, ...args: unknown[]) =>
+    (await erc20.getFunction(name).staticCall(...args)) as T;
+  if ((await ask<bigint>("allowance", owner, spender)) >= amount) return undefined;
+  const { chainId } = await provider(contracts).getNetwork();
+  const nonce = await ask<bigint>("nonces", owner).catch(() => undefined);
+  if (nonce === undefined) return undefined;
+  const [name, version] = await Promise.all([
+    ask<string>("name"),
+    ask<string>("version").catch(() => "1"), // OpenZeppelin's have none, and mean this
+  ]);
+  const domain = { name, version, chainId, verifyingContract: token };
+  // A token may have another domain than one can see: then its own hash says so.
+  if (TypedDataEncoder.hashDomain(domain) !== (await ask<string>("DOMAIN_SEPARATOR"))) return undefined;
+  return {
+    domain,
+    types: {
+      Permit: fields("owner address, spender address, value uint256, nonce uint256, deadline uint256"),
+    },
+    message: { owner, spender, value: amount, nonce, deadline },
+  };
+}
+
+/** A permit for the router from its typed data and signature. */
+export function permitOf({ message }: TypedData, signature: string): ILeverageRouter.PermitStruct {
+  const { v, r, s } = Signature.from(signature);
+  return { value: message["value"] as bigint, deadline: message["deadline"] as bigint, v, r, s };
 }
 
 function fields(list: string): TypedDataField[] {
