@@ -64,10 +64,10 @@ contract LeverageRouter is ILeverageRouter, IVaultCallback, ReentrancyGuardTrans
             _leave(collateral, t);
             _leave(debt, t);
         }
-        // Nearly always a market's tokens too, and gone by now.
+        // Nearly always markets' tokens too, and gone by now. Nothing is ever left of the path's first token: all of it is
+        // sold, or just what the markets are owed is bought.
         if (t.path.length != 0) {
-            (address first, address last) = _ends(t.path);
-            _leave(first, t);
+            (, address last) = _ends(t.path);
             _leave(last, t);
         }
         if (t.amount != 0) _leave(t.token, t);

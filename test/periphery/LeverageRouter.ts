@@ -306,6 +306,30 @@ describe("LeverageRouter", function () {
     });
   });
 
+  it("gives back what no market of the trade knows: bought, paid or sent along", async () => {
+    const WBTC = local.addresses.tokens["WBTC"]!;
+    await local.tokens["WBTC"]!.mint(trader, 300_000_000n);
+    await trade({
+      legs: [{ market: long, collateral: 2n * ETH, debt: 0n }],
+      value: 2n * ETH,
+      pay: { token: WBTC, amount: 100_000_000n },
+    });
+    expect(await balanceOf(WBTC)).to.equal(300_000_000n);
+    const { bought } = await trade({
+      legs: [{ market: long, collateral: -ETH, debt: 0n }],
+      route: [WETH, USD, WBTC],
+    });
+    expect(bought).to.be.greaterThan(4_900_000n);
+    expect(await balanceOf(WBTC)).to.equal(300_000_000n + bought);
+    const weth = await balanceOf(WETH);
+    await trade({
+      legs: [{ market: local.markets["wbtc-usdc"]!, collateral: 100_000_000n, debt: 0n }],
+      value: ETH,
+      pay: { token: WBTC, amount: 100_000_000n },
+    });
+    expect(await balanceOf(WETH)).to.equal(weth + ETH);
+  });
+
   describe("rights", () => {
     const permitOf = async (value: bigint, deadline: bigint, signer = trader) => {
       const usdc = PermitToken__factory.connect(USD, trader);
