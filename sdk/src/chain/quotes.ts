@@ -90,8 +90,6 @@ async function answers<Q>(
 /** What the pools of a path take of what is sold, WAD. */
 export function feeOfPath(path: string): bigint {
   const pools = ((path.length - 2) / 2 - 20) / 23;
-  const fees = Array.from({ length: pools }, (_, at) =>
-    BigInt(dataSlice(path, at * 23 + 20, at * 23 + 23)),
-  );
+  const fees = Array.from({ length: pools }, (_, at) => BigInt(dataSlice(path, at * 23 + 20, at * 23 + 23)));
   return WAD - fees.reduce((kept, fee) => (kept * (MILLION - fee)) / MILLION, WAD);
 }
