@@ -46,6 +46,7 @@ const CONTRACTS = [
   "Lens",
   "AccountRecovery",
   "FlashLiquidator",
+  "LeverageRouter",
   "UniswapV3Factory",
   "NonfungiblePositionManager",
   "SwapRouter",

@@ -11,6 +11,7 @@ import {
   InsuranceFund__factory,
   IOracleAdapter__factory,
   Lens__factory,
+  LeverageRouter__factory,
   Liquidator__factory,
   NonfungiblePositionManager__factory,
   QuoterV2__factory,
@@ -53,8 +54,15 @@ export type LocalMarket = Local["markets"][string];
 export async function deployLocal(connection: NetworkConnection, options: LocalOptions = {}): Promise<Local> {
   const parameters = withPrices(options.parameters ?? readParameters("local"), options.prices ?? {});
   const addresses = await deployBreakwater(connection, parameters, options);
+  await backWeth(connection, addresses);
   await warmUp(connection, parameters, addresses);
   return connectLocal(connection, parameters, addresses, await connection.ethers.getSigners());
+}
+
+/** Ether for what anyone mints of the local wrapped ether, so that it can be unwrapped: a billion. */
+async function backWeth({ provider, ethers }: NetworkConnection, { tokens }: Deployment): Promise<void> {
+  const balance = ethers.toQuantity(ethers.parseEther("1000000000"));
+  await provider.request({ method: "hardhat_setBalance", params: [entry(tokens, "WETH"), balance] });
 }
 
 /**
@@ -135,6 +143,7 @@ export function connectLocal(
       insurance: InsuranceFund__factory.connect(at("InsuranceFund"), deployer),
       lens: Lens__factory.connect(at("Lens"), deployer),
       recovery: AccountRecovery__factory.connect(at("AccountRecovery"), deployer),
+      leverageRouter: LeverageRouter__factory.connect(at("LeverageRouter"), deployer),
       flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), deployer),
       uniswapFactory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), deployer),
       positionManager: NonfungiblePositionManager__factory.connect(

@@ -17,7 +17,11 @@ const safe = z
 
 const token = z.union([
   z.strictObject({ address, decimals: z.int() }),
-  z.strictObject({ name: z.string(), decimals: z.int() }),
+  z.strictObject({
+    name: z.string(),
+    decimals: z.int(),
+    contract: z.enum(["TestToken", "TestWeth", "PermitToken"]).default("TestToken"),
+  }),
 ]);
 
 /** Answers older than maxAgeSeconds or outside min and max are not believed. */

@@ -165,8 +165,14 @@ async function main(): Promise<void> {
     printAddresses(local);
 
     const [lender, trader, keeperFunds, ...owners] = local.signers.others;
-    if (!lender || !trader || !keeperFunds || owners.length === 0) throw new Error("too few accounts");
+    // The last one is for whoever sits here: `npm run trade`.
+    const yours = owners.pop();
+    if (!lender || !trader || !keeperFunds || !yours || owners.length === 0) {
+      throw new Error("too few accounts");
+    }
     await fundLenders(local, lender);
+    await (await local.tokens["USDC"]!.mint(yours, 100_000_000_000n)).wait();
+    say("you", `${yours.address}: 10,000 ether, 100,000 USDC; npm run trade -- --help`);
     const next = random(seed);
     await openPositions(local, planOpenings(local, owners, positions, { from: 1.2, to: 5 }, next));
     say("book", `lenders funded, ${positions} positions of leverage 1.2 to 5 opened`);

@@ -14,6 +14,18 @@ interface ISwapRouter {
 
     /// @notice Sells `amountIn` of the path's first token, taken from the caller.
     function exactInput(ExactInputParams calldata params) external payable returns (uint256 amountOut);
+
+    /// @notice As ExactInputParams, but the path is reversed: the first token is bought, the last one is sold.
+    struct ExactOutputParams {
+        bytes path;
+        address recipient;
+        uint256 deadline;
+        uint256 amountOut;
+        uint256 amountInMaximum;
+    }
+
+    /// @notice Buys `amountOut` of the path's first token, and takes what it costs of the last one from the caller.
+    function exactOutput(ExactOutputParams calldata params) external payable returns (uint256 amountIn);
 }
 
 /// @title IFlashLiquidator

@@ -13,12 +13,13 @@ import { uniswapModule } from "./Uniswap.ts";
 
 export function breakwaterModule(parameters: Parameters, tokens: Record<string, string>) {
   const feeds = feedsModule(parameters);
-  const uniswap = uniswapModule(parameters, entry(tokens, "WETH"));
+  const weth = entry(tokens, "WETH");
+  const uniswap = uniswapModule(parameters, weth);
   const pools = poolsModule(parameters, tokens, uniswap);
   const safes = safesModule(parameters);
   const protocol = protocolModule();
   const markets = marketsModule(parameters, tokens, feeds, pools, protocol);
-  const periphery = peripheryModule(protocol, uniswap);
+  const periphery = peripheryModule(protocol, uniswap, weth);
   const access = accessModule(parameters, safes, protocol, markets);
   return buildModule("Breakwater", (m) => {
     m.useModule(access);

@@ -7,6 +7,7 @@ import type { uniswapModule } from "./Uniswap.ts";
 export function peripheryModule(
   protocol: ReturnType<typeof protocolModule>,
   uniswap: ReturnType<typeof uniswapModule>,
+  weth: string,
 ) {
   return buildModule("Periphery", (m) => {
     const { Liquidator: liquidator } = m.useModule(protocol);
@@ -15,6 +16,7 @@ export function peripheryModule(
       Lens: m.contract("Lens"),
       AccountRecovery: m.contract("AccountRecovery"),
       FlashLiquidator: m.contract("FlashLiquidator", [liquidator, router]),
+      LeverageRouter: m.contract("LeverageRouter", [router, weth]),
     };
   });
 }

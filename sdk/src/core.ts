@@ -1,8 +1,10 @@
 // @breakwater/sdk/core: the protocol's arithmetic on bigint. Imports nothing: no chain, no clock, no configuration.
 export * from "./core/grid.ts";
+export * from "./core/leverage.ts";
 export * from "./core/math.ts";
 export * from "./core/position.ts";
 export * from "./core/ramp.ts";
+export * from "./core/rate.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";

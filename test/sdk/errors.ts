@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { Interface, type InterfaceAbi } from "ethers";
 
-import { IVaultAbi, LiquidatorAbi } from "@breakwater/sdk/abi";
+import { IVaultAbi, LeverageRouterAbi, LiquidatorAbi } from "@breakwater/sdk/abi";
 import { explainRevert, revertData } from "@breakwater/sdk/chain";
 
 const encode = (abi: InterfaceAbi, name: string, args: unknown[]) =>
@@ -34,6 +34,31 @@ describe("SDK errors", () => {
     );
   });
 
+  it("says why a trade did not go through", () => {
+    const token = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    for (const [name, args, words] of [
+      [
+        "SlippageExceeded",
+        [19n, 20n],
+        "the swap would come to 19 token units, beyond the limit of 20: the price has moved",
+      ],
+      [
+        "InsufficientPayment",
+        [token, 1n, 2n],
+        `the swap leaves 1 units of ${token}, and the position needs 2: quote again`,
+      ],
+      [
+        "PermitExpired",
+        [1_800_000_000n, 1_800_000_001n],
+        "the permit's deadline 2027-01-15T08:00:00Z is past (block time 2027-01-15T08:00:01Z): sign another",
+      ],
+    ] as const) {
+      expect(explainRevert({ data: encode(LeverageRouterAbi, name, [...args]) }).words).to.equal(
+        `${words} [${name}]`,
+      );
+    }
+  });
+
   it("spells out errors that have no sentence of their own", () => {
     const market = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
     const unknown = encode(LiquidatorAbi, "UnknownMarket", [market]);
@@ -46,13 +71,22 @@ describe("SDK errors", () => {
   });
 
   it("knows every error of ours", () => {
-    for (const fragment of new Interface(vault).fragments) {
+    const fragments = [vault, LeverageRouterAbi].flatMap((abi) => [
+      ...new Interface(abi as InterfaceAbi).fragments.map((fragment) => ({ fragment, abi })),
+    ]);
+    for (const { fragment, abi } of fragments) {
       if (fragment.type !== "error") continue;
       const { name, inputs } = fragment as unknown as { name: string; inputs: { type: string }[] };
       const args = inputs.map(({ type }) =>
-        type === "address" ? "0x5FbDB2315678afecb367f032d93F642f64180aa3" : type === "string" ? "rule" : 1,
+        type === "address"
+          ? "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+          : type === "string"
+            ? "rule"
+            : type === "bytes"
+              ? "0x"
+              : 1,
       );
-      const { words } = explainRevert({ data: encode(vault, name, args) });
+      const { words } = explainRevert({ data: encode(abi, name, args) });
       expect(words).to.match(new RegExp(`\\[${name}\\]$`));
       expect(words).not.to.contain("undefined");
     }

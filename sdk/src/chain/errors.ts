@@ -30,31 +30,42 @@ const errors = new Interface(
 
 /** The values of the errors below; which error has which, and their units, stand in the interfaces. */
 type Args = Record<
+  | "allowance"
+  | "amount"
+  | "available"
   | "deadline"
   | "debt"
   | "expected"
+  | "held"
   | "left"
   | "level"
+  | "limit"
   | "ltv"
   | "maxLtv"
   | "maxRepay"
   | "minDebt"
   | "minimum"
+  | "needed"
   | "newHigh"
   | "newLow"
   | "oldHigh"
   | "oldLow"
+  | "owed"
   | "potDebt"
   | "profit"
   | "minProfit"
   | "received"
+  | "requested"
   | "seized"
   | "state"
   | "timestamp"
   | "token"
+  | "tokenIn"
+  | "tokenOut"
   | "topTick"
   | "triggerTick"
   | "until"
+  | "wanted"
   | "window",
   bigint
 >;
@@ -65,6 +76,13 @@ const SENTENCES: Record<string, (a: Args) => string> = {
     `the cascade brake lets ${units(a.left)} be liquidated now; its cap refills within ${a.window} seconds`,
   DeadlineExpired: (a) => `the deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)})`,
   DebtTooSmall: (a) => `a debt of ${units(a.debt)} would be below the minimum of ${units(a.minDebt)}`,
+  InsufficientAllowance: (a) =>
+    `the router may take ${a.allowance} units of ${a.token}, and needs ${a.needed}: approve it, or sign a permit`,
+  InsufficientCash: (a) => `the market has ${a.available} token units to lend or pay out, not ${a.requested}`,
+  InsufficientLiquidity: (a) =>
+    `the pools do not give ${a.wanted} units of ${a.tokenOut} for ${a.available} of ${a.tokenIn}`,
+  InsufficientPayment: (a) =>
+    `the swap leaves ${a.held} units of ${a.token}, and the position needs ${a.owed}: quote again`,
   LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
   LiquidationsPaused: (a) => `liquidations wait (${level(a.level)}) until ${time(a.until)}`,
   LtvTooHigh: (a) => `the LTV of ${formatPercent(a.ltv)} would be above ${formatPercent(a.maxLtv)}`,
@@ -79,9 +97,13 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   OracleMismatch: (a) =>
     `the oracles disagree: old ${formatPrice(a.oldLow)} to ${formatPrice(a.oldHigh)}, ` +
     `new ${formatPrice(a.newLow)} to ${formatPrice(a.newHigh)}`,
+  PermitExpired: (a) =>
+    `the permit's deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)}): sign another`,
   PriceDead: () => "there is no price now",
   PriceNotFresh: (a) => `new risk needs two sources that agree; the price is ${state(a.state)}`,
   ProfitTooLow: (a) => `the profit of ${a.profit} token units would be below ${a.minProfit}`,
+  SlippageExceeded: (a) =>
+    `the swap would come to ${a.amount} token units, beyond the limit of ${a.limit}: the price has moved`,
   TooLittleCollateral: (a) => `only ${a.seized} of at least ${a.minimum} collateral token units`,
   TransferMismatch: (a) => `the token ${a.token} moved ${a.received} instead of ${a.expected}`,
   WindingDown: () => "the market is being wound down: nobody comes in, and its risk parameters stay",

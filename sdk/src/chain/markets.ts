@@ -1,4 +1,4 @@
-import { Contract, type ContractRunner } from "ethers";
+import { type BlockTag, Contract, type ContractRunner } from "ethers";
 
 import type { MarketAddresses } from "../addresses.ts";
 import type { MarketState } from "../core/position.ts";
@@ -58,7 +58,7 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
 
   /** A market that the Lens cannot read is told to `skip` and left out; without it, none may be. */
   return async function readMarkets(
-    block: number,
+    block: BlockTag,
     skip?: (id: string, error: unknown) => void,
   ): Promise<MarketReading[]> {
     const chunks: (typeof fixed)[] = [];
@@ -71,7 +71,7 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
 
   async function readChunk(
     chunk: typeof fixed,
-    block: number,
+    block: BlockTag,
     skip?: (id: string, error: unknown) => void,
   ): Promise<MarketReading[]> {
     try {

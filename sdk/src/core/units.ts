@@ -71,6 +71,10 @@ export function collateralUnitsDown(tokens: bigint, u: Units): bigint {
   return (tokens * u.collateralMultiplier) / u.collateralDivisor;
 }
 
+export function collateralUnitsUp(tokens: bigint, u: Units): bigint {
+  return ceilDiv(tokens * u.collateralMultiplier, u.collateralDivisor);
+}
+
 export function collateralTokensDown(units: bigint, u: Units): bigint {
   return (units * u.collateralDivisor) / u.collateralMultiplier;
 }

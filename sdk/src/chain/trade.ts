@@ -1,0 +1,593 @@
+import {
+  type BlockTag,
+  Contract,
+  MinInt256,
+  Signature,
+  TypedDataEncoder,
+  type TypedDataField,
+  ZeroAddress,
+  ZeroHash,
+} from "ethers";
+
+import {
+  type Figures,
+  type Swap,
+  collateralToSell,
+  debtToBorrow,
+  figuresOf,
+  leastBought,
+  liquidationPriceIn,
+  maxLeverage,
+  mostSold,
+  positionAfter,
+  swapPrice,
+  worseThan,
+} from "../core/leverage.ts";
+import { BPS, WAD, max, min } from "../core/math.ts";
+import { type Position, ltvOfLeverage } from "../core/position.ts";
+import { RATE_BOUNDS, YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
+import { collateralUnitsDown, formatAmount, valueInDebt } from "../core/units.ts";
+import type { ILeverageRouter } from "../types/LeverageRouter.ts";
+import type { Contracts } from "./connect.ts";
+import type { MarketReading } from "./markets.ts";
+import { directPaths, feeOfPath, quotePurchase, quoteSale } from "./quotes.ts";
+
+// Leveraged positions through the LeverageRouter: what a trade would do, and the transactions that do it.
+
+const ERC20 = [
+  "function allowance(address, address) view returns (uint256)",
+  "function approve(address, uint256) returns (bool)",
+  "function name() view returns (string)",
+  "function version() view returns (string)",
+  "function nonces(address) view returns (uint256)",
+  "function DOMAIN_SEPARATOR() view returns (bytes32)",
+];
+const ALL = MinInt256;
+/** A sale and what is borrowed for it depend on each other; each round brings them an order of magnitude closer. */
+const ROUNDS = 5;
+/** What a price is before anyone has moved it: this share of a swap. */
+const SMALL = 1_000n;
+
+/** Why a trade would not go through, found out before it is sent. */
+export class TradeRefused extends Error {
+  constructor(
+    readonly reason:
+      "LeverageTooHigh" | "InsufficientPoolLiquidity" | "InsufficientCash" | "NothingToDo" | "NoPosition",
+    words: string,
+  ) {
+    super(words);
+    this.name = "TradeRefused";
+  }
+}
+
+export interface Request {
+  market: MarketReading;
+  owner: string;
+  sub: bigint;
+  /** Basis points that the swap may bring less, or cost more, than quoted. */
+  slippage: bigint;
+  /** Unix time. */
+  deadline: bigint;
+  /** Gets what is left; the owner unless said otherwise. */
+  receiver?: string;
+  /** Whether wrapped ether that is left goes out as ether. */
+  unwrap?: boolean;
+  block?: BlockTag;
+}
+
+export interface Margin {
+  token: "collateral" | "debt";
+  /** Token units. */
+  amount: bigint;
+  /** Paid in ether; the token must be wrapped ether. */
+  ether?: boolean;
+}
+
+export interface SwapFigures extends Swap {
+  tokenIn: string;
+  tokenOut: string;
+  /** The least that it may bring; for a purchase the most that it may cost. */
+  limit: bigint;
+  price: bigint; //         Q128, debt tokens per collateral token of the market
+  oracle: bigint; //        the middle of the oracle's two prices
+  againstOracle: bigint; // by how much it is worse than the oracle, WAD; fee and impact are in it
+  impact: bigint; //        by how much it is worse than a thousandth of it would be, WAD
+  fee: bigint; //           of the pools, units of tokenIn
+}
+
+/** Of one market; rates are a year's, WAD. */
+export interface MarketFigures {
+  market: string;
+  before: Figures;
+  after: Figures;
+  rate: { before: bigint; after: bigint; least: bigint; most: bigint };
+  /** At the rate after. */
+  forecast: { days: bigint; liquidationPrice: bigint }[];
+}
+
+/** ILeverageRouter.Trade. */
+export interface Trade {
+  owner: string;
+  legs: { market: string; sub: bigint; collateral: bigint; debt: bigint }[];
+  path: string;
+  exactOut: boolean;
+  limit: bigint;
+  token: string;
+  amount: bigint;
+  receiver: string;
+  unwrap: boolean;
+  deadline: bigint;
+}
+
+export interface TradeQuote {
+  trade: Trade;
+  /** Ether to send along. */
+  value: bigint;
+  positions: MarketFigures[];
+  swap?: SwapFigures;
+  /** What the receiver gets if the swap brings what was quoted; token units. */
+  left: { token: string; amount: bigint }[];
+}
+
+/** Opens a position, or changes one with the margin added, to a leverage (WAD). */
+export async function quoteLeverage(
+  contracts: Contracts,
+  request: Request & { leverage: bigint; margin?: Margin },
+): Promise<TradeQuote> {
+  const { market, leverage, margin, slippage } = request;
+  const { state } = market;
+  if (leverage <= WAD) throw new RangeError("leverage must be above 1: close the position instead");
+  refuseLeverage(market, leverage);
+  const p = await positionIn(contracts, request);
+  const before = figuresOf(p, state);
+  const [added, spare] = split(margin);
+  const held = { collateral: before.collateral + added, debt: before.debt };
+  if (held.collateral + spare === 0n)
+    throw new TradeRefused("NoPosition", "there is no position: add a margin");
+
+  const terms = { leverage, slippage };
+  const unit = 10n ** BigInt(market.addresses.decimals.collateral);
+  const fair = { sold: valueInDebt(unit, state.priceLow, state.units), bought: unit };
+  let borrow = debtToBorrow(held, spare, fair, { leverage, slippage: 0n }, state);
+  if (borrow + spare > 0n && borrow >= 0n) {
+    const { collateral, debt } = market.addresses;
+    let sale = await sell(contracts, request, debt, collateral, borrow + spare);
+    for (let round = 0; round < ROUNDS; round++) {
+      borrow = max(debtToBorrow(held, spare, sale, terms, state), 0n);
+      sale = await sell(contracts, request, debt, collateral, borrow + spare);
+    }
+    refuseCash(market, borrow);
+    const limit = leastBought(sale.bought, slippage);
+    return compose(contracts, request, {
+      legs: [{ reading: market, sub: request.sub, p, collateral: added + limit, debt: borrow }],
+      margin,
+      sale: { ...sale, tokenIn: debt, tokenOut: collateral, limit, exactOut: false },
+      left: [{ token: collateral, amount: sale.bought - limit }],
+    });
+  }
+  if (added !== 0n || spare !== 0n) {
+    throw new RangeError(
+      `with that margin the leverage would be below ${formatAmount(leverage, 18, 2)} without a swap: ` +
+        `add it to the position, or leave it out`,
+    );
+  }
+  // Less leverage: sell collateral and repay.
+  const { collateral, debt } = market.addresses;
+  let amount = collateralToSell(
+    held,
+    { sold: fair.bought, bought: fair.sold },
+    { ...terms, slippage: 0n },
+    state,
+  );
+  let sale = await sell(contracts, request, collateral, debt, amount);
+  for (let round = 0; round < ROUNDS; round++) {
+    amount = collateralToSell(held, sale, terms, state);
+    sale = await sell(contracts, request, collateral, debt, amount);
+  }
+  const limit = leastBought(sale.bought, slippage);
+  if (amount === 0n || limit >= before.debt) {
+    throw new TradeRefused("NothingToDo", "the position is at that leverage, or below");
+  }
+  return compose(contracts, request, {
+    legs: [{ reading: market, sub: request.sub, p, collateral: -amount, debt: -limit }],
+    sale: { ...sale, tokenIn: collateral, tokenOut: debt, limit, exactOut: false },
+    left: [{ token: debt, amount: sale.bought - limit }],
+  });
+}
+
+/** Closes a position: into its collateral (buying just the debt) or into its debt token (selling everything). */
+export async function quoteClose(
+  contracts: Contracts,
+  request: Request & { into: "collateral" | "debt" },
+): Promise<TradeQuote> {
+  const { market, slippage, into } = request;
+  const p = await positionIn(contracts, request);
+  const before = figuresOf(p, market.state);
+  const { collateral, debt } = market.addresses;
+  const legs = [
+    { reading: market, sub: request.sub, p, collateral: ALL, debt: before.debt === 0n ? 0n : ALL },
+  ];
+  if (before.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to close");
+  if (into === "debt") {
+    const sale = await sell(contracts, request, collateral, debt, before.collateral);
+    const limit = leastBought(sale.bought, slippage);
+    return compose(contracts, request, {
+      legs,
+      sale: { ...sale, tokenIn: collateral, tokenOut: debt, limit, exactOut: false },
+      left: [{ token: debt, amount: sale.bought - before.debt }],
+    });
+  }
+  if (before.debt === 0n) {
+    return compose(contracts, request, { legs, left: [{ token: collateral, amount: before.collateral }] });
+  }
+  const paths = await directPaths(contracts.factory, provider(contracts), debt, collateral);
+  const quote = await quotePurchase(contracts.quoter, paths, before.debt, request.block ?? "latest");
+  if (!quote || quote.cost > before.collateral) throw refusePool(market, collateral, debt);
+  const swap = { path: quote.path, sold: quote.cost, bought: before.debt };
+  const limit = min(mostSold(quote.cost, slippage), before.collateral);
+  return compose(contracts, request, {
+    legs,
+    sale: { ...swap, tokenIn: collateral, tokenOut: debt, limit, exactOut: true },
+    left: [{ token: collateral, amount: before.collateral - quote.cost }],
+  });
+}
+
+/** Closes a position and opens one in the mirrored market with all that is left of it, in one swap. */
+export async function quoteFlip(
+  contracts: Contracts,
+  request: Request & { leverage: bigint; to: MarketReading; toSub: bigint },
+): Promise<TradeQuote> {
+  const { market, to, leverage, slippage } = request;
+  const { collateral, debt } = market.addresses;
+  if (to.addresses.collateral !== debt || to.addresses.debt !== collateral) {
+    throw new RangeError(`${to.addresses.id} does not mirror ${market.addresses.id}`);
+  }
+  if (leverage <= WAD) throw new RangeError("leverage must be above 1: close the position instead");
+  refuseLeverage(to, leverage);
+  const p = await positionIn(contracts, request);
+  const q = await positionIn(contracts, { ...request, market: to, sub: request.toSub });
+  const before = figuresOf(p, market.state);
+  if (before.debt === 0n) throw new TradeRefused("NoPosition", "there is no leveraged position to flip");
+  if (q.debt !== 0n || q.surplus !== 0n) {
+    throw new RangeError(`sub-account ${request.toSub} of ${to.addresses.id} is in use: name another`);
+  }
+  // The debt is what it will be at the deadline.
+  const now = await timeOf(contracts);
+  const due = (before.debt * growth(market.view.borrowRate, max(request.deadline - now, 0n))) / WAD + 1n;
+  const held = { collateral: -due, debt: 0n };
+  const terms = { leverage, slippage };
+  let sale = await sell(contracts, request, collateral, debt, before.collateral);
+  let borrow = 0n;
+  for (let round = 0; round < ROUNDS; round++) {
+    borrow = max(debtToBorrow(held, before.collateral, sale, terms, to.state), 0n);
+    sale = await sell(contracts, request, collateral, debt, before.collateral + borrow);
+  }
+  const limit = leastBought(sale.bought, slippage);
+  if (borrow === 0n || limit <= due) throw new TradeRefused("NothingToDo", "nothing would be left to flip");
+  refuseCash(to, borrow);
+  return compose(contracts, request, {
+    legs: [
+      { reading: market, sub: request.sub, p, collateral: ALL, debt: ALL },
+      { reading: to, sub: request.toSub, p: q, collateral: limit - due, debt: borrow },
+    ],
+    sale: { ...sale, tokenIn: collateral, tokenOut: debt, limit, exactOut: false },
+    left: [{ token: debt, amount: sale.bought - before.debt - (limit - due) }],
+  });
+}
+
+// ---------------------------------------------------------------- transactions
+
+export interface Transaction {
+  to: string;
+  data: string;
+  value: bigint;
+  words: string;
+}
+
+/** What a wallet signs, for `signTypedData` and the router. */
+export interface TypedData {
+  domain: { name: string; version: string; chainId: bigint; verifyingContract: string };
+  types: Record<string, TypedDataField[]>;
+  message: Record<string, unknown>;
+}
+
+/** The transactions from here to the trade: what is missing of approval and authorisation, then the trade. */
+export async function transactionsOf(
+  contracts: Contracts,
+  quote: TradeQuote,
+  symbols: Record<string, string> = {},
+): Promise<Transaction[]> {
+  const { owner, token, amount } = quote.trade;
+  const router = await contracts.leverageRouter.getAddress();
+  const sent: Transaction[] = [];
+  for (const market of await unauthorised(contracts, quote)) {
+    const { interface: vault } = contracts.vault({ vault: market });
+    sent.push({
+      to: market,
+      data: vault.encodeFunctionData("setOperator", [router, true]),
+      value: 0n,
+      words: `let the router act for you in ${market}`,
+    });
+  }
+  if (amount > 0n) {
+    const erc20 = new Contract(token, ERC20, provider(contracts));
+    const allowed = (await erc20.getFunction("allowance").staticCall(owner, router)) as bigint;
+    if (allowed < amount) {
+      sent.push({
+        to: token,
+        data: erc20.interface.encodeFunctionData("approve", [router, amount]),
+        value: 0n,
+        words: `approve ${symbols[token] ?? token} for the router: just this amount`,
+      });
+    }
+  }
+  return [...sent, tradeTransaction(contracts, quote)];
+}
+
+/** The trade alone, with signatures in place of transactions. */
+export function tradeTransaction(
+  { leverageRouter, addresses }: Contracts,
+  { trade, value }: TradeQuote,
+  authorisations: ILeverageRouter.AuthorisationStruct[] = [],
+  permit: ILeverageRouter.PermitStruct = { value: 0n, deadline: 0n, v: 0, r: ZeroHash, s: ZeroHash },
+): Transaction {
+  return {
+    to: addresses.contracts["LeverageRouter"]!,
+    data: leverageRouter.interface.encodeFunctionData("trade", [trade, authorisations, permit]),
+    value,
+    words: "trade",
+  };
+}
+
+/** For each market of the trade that does not know the router yet: what the owner signs to make it an operator. */
+export async function authorisationsFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData[]> {
+  const { chainId } = await provider(contracts).getNetwork();
+  const operator = await contracts.leverageRouter.getAddress();
+  const { owner, deadline } = quote.trade;
+  return Promise.all(
+    (await unauthorised(contracts, quote)).map(async (market) => ({
+      domain: { name: "Breakwater", version: "1", chainId, verifyingContract: market },
+      types: {
+        SetOperator: fields(
+          "owner address, operator address, approved bool, nonce uint256, deadline uint256",
+        ),
+      },
+      message: {
+        owner,
+        operator,
+        approved: true,
+        nonce: await contracts.vault({ vault: market }).nonces(owner),
+        deadline,
+      },
+    })),
+  );
+}
+
+/**
+ * What the owner signs instead of approving the margin, if the token knows ERC-2612 (undefined if not, or if it is approved
+ * already). Smart accounts, which cannot sign one, approve.
+ */
+export async function permitFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData | undefined> {
+  const { owner, token, amount, deadline } = quote.trade;
+  if (amount === 0n) return undefined;
+  const spender = await contracts.leverageRouter.getAddress();
+  const erc20 = new Contract(token, ERC20, provider(contracts));
+  const ask = async <T>(name: string, ...args: unknown[]) =>
+    (await erc20.getFunction(name).staticCall(...args)) as T;
+  if ((await ask<bigint>("allowance", owner, spender)) >= amount) return undefined;
+  const { chainId } = await provider(contracts).getNetwork();
+  const nonce = await ask<bigint>("nonces", owner).catch(() => undefined);
+  if (nonce === undefined) return undefined;
+  const [name, version] = await Promise.all([
+    ask<string>("name"),
+    ask<string>("version").catch(() => "1"), // OpenZeppelin's have none, and mean this
+  ]);
+  const domain = { name, version, chainId, verifyingContract: token };
+  // A token may have another domain than one can see: then its own hash says so.
+  if (TypedDataEncoder.hashDomain(domain) !== (await ask<string>("DOMAIN_SEPARATOR"))) return undefined;
+  return {
+    domain,
+    types: {
+      Permit: fields("owner address, spender address, value uint256, nonce uint256, deadline uint256"),
+    },
+    message: { owner, spender, value: amount, nonce, deadline },
+  };
+}
+
+/** A permit for the router from its typed data and signature. */
+export function permitOf({ message }: TypedData, signature: string): ILeverageRouter.PermitStruct {
+  const { v, r, s } = Signature.from(signature);
+  return { value: message["value"] as bigint, deadline: message["deadline"] as bigint, v, r, s };
+}
+
+function fields(list: string): TypedDataField[] {
+  return list.split(", ").map((field) => {
+    const [name, type] = field.split(" ") as [string, string];
+    return { name, type };
+  });
+}
+
+async function unauthorised(contracts: Contracts, { trade }: TradeQuote): Promise<string[]> {
+  const router = await contracts.leverageRouter.getAddress();
+  const markets = [...new Set(trade.legs.map(({ market }) => market))];
+  const known = await Promise.all(
+    markets.map(async (market) => contracts.vault({ vault: market }).isOperator(trade.owner, router)),
+  );
+  return markets.filter((_, at) => !known[at]);
+}
+
+// ---------------------------------------------------------------- parts of a quote
+
+interface Leg {
+  reading: MarketReading;
+  sub: bigint;
+  p: Position;
+  collateral: bigint;
+  debt: bigint;
+}
+
+interface Plan {
+  legs: Leg[];
+  margin?: Margin;
+  sale?: Swap & { path: string; tokenIn: string; tokenOut: string; limit: bigint; exactOut: boolean };
+  left: { token: string; amount: bigint }[];
+}
+
+async function compose(contracts: Contracts, request: Request, plan: Plan): Promise<TradeQuote> {
+  const { market, owner, receiver = owner, unwrap = false, deadline } = request;
+  const { legs, margin, sale, left } = plan;
+  const paid = margin && !margin.ether && margin.amount > 0n ? margin : undefined;
+  return {
+    trade: {
+      owner,
+      legs: legs.map(({ reading, sub, collateral, debt }) => ({
+        market: reading.addresses.vault,
+        sub,
+        collateral,
+        debt,
+      })),
+      path: sale?.path ?? "0x",
+      exactOut: sale?.exactOut ?? false,
+      limit: sale?.limit ?? 0n,
+      token: paid ? market.addresses[paid.token] : ZeroAddress,
+      amount: paid?.amount ?? 0n,
+      receiver,
+      unwrap,
+      deadline,
+    },
+    value: margin?.ether ? margin.amount : 0n,
+    positions: legs.map(marketFigures),
+    swap: sale && (await swapFigures(contracts, request, sale)),
+    left: left.filter(({ amount }) => amount > 0n),
+  };
+}
+
+function marketFigures({ reading, p, collateral, debt }: Leg): MarketFigures {
+  const { state, view } = reading;
+  const before = figuresOf(p, state);
+  const moved = debt === ALL ? -before.debt : debt;
+  const after =
+    collateral === ALL
+      ? figuresOf({ tick: 0, debt: 0n, surplus: 0n }, state)
+      : figuresOf(positionAfter(p, collateral, moved, state), state);
+  const rate = rateAt(utilizationOf(view.totalDebt + moved, view.cash - moved), view.rateAtTarget);
+  const price = after.liquidationPrice;
+  return {
+    market: reading.addresses.id,
+    before,
+    after,
+    rate: {
+      before: view.borrowRate * YEAR,
+      after: rate * YEAR,
+      least: RATE_BOUNDS.least * YEAR,
+      most: RATE_BOUNDS.most * YEAR,
+    },
+    forecast:
+      price === undefined
+        ? []
+        : [7n, 30n].map((days) => ({ days, liquidationPrice: liquidationPriceIn(days, price, rate) })),
+  };
+}
+
+async function swapFigures(
+  contracts: Contracts,
+  { market, block = "latest" }: Request,
+  sale: NonNullable<Plan["sale"]>,
+): Promise<SwapFigures> {
+  const { path, tokenIn, tokenOut, limit, sold, bought, exactOut } = sale;
+  const { state, addresses } = market;
+  const sellsCollateral = tokenIn === addresses.collateral;
+  const oracle = (state.priceLow + state.priceHigh) / 2n;
+  const unit = 10n ** BigInt(addresses.decimals.collateral);
+  const worth = valueInDebt(unit, oracle, state.units);
+  const small = exactOut
+    ? { bought: max(bought / SMALL, 1n), sold: 0n }
+    : { sold: max(sold / SMALL, 1n), bought: 0n };
+  if (exactOut) {
+    small.sold = (await quotePurchase(contracts.quoter, [path], small.bought, block))?.cost ?? 0n;
+  } else small.bought = (await quoteSale(contracts.quoter, [path], small.sold, block))?.out ?? 0n;
+  return {
+    tokenIn,
+    tokenOut,
+    sold,
+    bought,
+    limit,
+    price: sellsCollateral ? swapPrice(sold, bought, state) : swapPrice(bought, sold, state),
+    oracle,
+    againstOracle: worseThan(
+      sellsCollateral ? { sold: unit, bought: worth } : { sold: worth, bought: unit },
+      sale,
+    ),
+    impact: small.sold === 0n || small.bought === 0n ? 0n : max(worseThan(small, sale), 0n),
+    fee: (sold * feeOfPath(path)) / WAD,
+  };
+}
+
+async function positionIn(contracts: Contracts, { market, owner, sub, block }: Request): Promise<Position> {
+  const view = await contracts.lens.position(market.addresses.vault, owner, sub, {
+    blockTag: block ?? "latest",
+  });
+  return {
+    tick: Number(view.tick),
+    debt: view.bookDebt,
+    // In whole token units: what is less than one of them stays unseen.
+    surplus: collateralUnitsDown(view.surplus, market.state.units),
+  };
+}
+
+async function sell(
+  contracts: Contracts,
+  { market, block }: Request,
+  tokenIn: string,
+  tokenOut: string,
+  amount: bigint,
+): Promise<Swap & { path: string }> {
+  if (amount <= 0n) throw new TradeRefused("NothingToDo", "the position is at that leverage");
+  const paths = await directPaths(contracts.factory, provider(contracts), tokenIn, tokenOut);
+  const quote = await quoteSale(contracts.quoter, paths, amount, block ?? "latest");
+  if (!quote || quote.out === 0n) throw refusePool(market, tokenIn, tokenOut);
+  return { path: quote.path, sold: amount, bought: quote.out };
+}
+
+function split(margin?: Margin): [collateral: bigint, debt: bigint] {
+  const amount = margin?.amount ?? 0n;
+  return margin?.token === "debt" ? [0n, amount] : [amount, 0n];
+}
+
+function refuseLeverage({ view }: MarketReading, leverage: bigint): void {
+  if (ltvOfLeverage(leverage) * BPS <= view.maxLtvNow * WAD) return;
+  throw new TradeRefused(
+    "LeverageTooHigh",
+    `leverage ${formatAmount(leverage, 18, 2)} is beyond the market's maximum of ` +
+      `${formatAmount(maxLeverage(view.maxLtvNow), 18, 2)} now`,
+  );
+}
+
+function refuseCash({ view, addresses, symbols }: MarketReading, borrow: bigint): void {
+  if (borrow <= view.cash) return;
+  const text = (amount: bigint) => `${formatAmount(amount, addresses.decimals.debt, 2)} ${symbols.debt}`;
+  throw new TradeRefused(
+    "InsufficientCash",
+    `the market has ${text(view.cash)} to lend; this takes ${text(borrow)}`,
+  );
+}
+
+function refusePool({ addresses, symbols }: MarketReading, tokenIn: string, tokenOut: string): TradeRefused {
+  const name = (token: string) => (token === addresses.collateral ? symbols.collateral : symbols.debt);
+  return new TradeRefused(
+    "InsufficientPoolLiquidity",
+    `no Uniswap pool has the liquidity to swap ${name(tokenIn)} for that much ${name(tokenOut)}`,
+  );
+}
+
+async function timeOf(contracts: Contracts): Promise<bigint> {
+  const block = await provider(contracts).getBlock("latest");
+  if (!block) throw new Error("the chain has no latest block");
+  return BigInt(block.timestamp);
+}
+
+function provider({ lens }: Contracts) {
+  const found = lens.runner?.provider;
+  if (!found) throw new TypeError("connect the contracts to a provider or a signer");
+  return found;
+}

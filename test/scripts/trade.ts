@@ -1,0 +1,131 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { expect } from "chai";
+import { config, network } from "hardhat";
+import type { JsonRpcServer } from "hardhat/types/network";
+
+import { writeAddresses } from "../../deploy/deploy.ts";
+import { deployLocal, type Local } from "../../deploy/local.ts";
+import { fundLenders } from "../../scripts/start/book.ts";
+import { ETH, USDC } from "../support/market.ts";
+
+const run = promisify(execFile);
+
+interface Row {
+  market: string;
+  sub: string;
+  figures: { collateral: string; debt: string; leverage: string };
+}
+
+describe("npm run trade", function () {
+  this.timeout(180_000);
+  let server: JsonRpcServer;
+  let local: Local;
+  let directory: string;
+  let target: string[];
+  const stateId = `test-trade-${process.pid}`;
+
+  before(async () => {
+    server = await network.createServer("default", "127.0.0.1");
+    const { port } = await server.listen();
+    const rpc = `http://127.0.0.1:${port}`;
+    const connection = await network.create({ network: "localhost", override: { url: rpc } });
+    local = await deployLocal(connection, { stateId });
+    await fundLenders(local, local.signers.others[0]!);
+    await local.tokens["USDC"]!.mint(local.signers.others.at(-1)!, 100_000n * USDC);
+    directory = await mkdtemp(join(tmpdir(), "breakwater-"));
+    target = ["--rpc", rpc, "--addresses", writeAddresses(local.addresses, directory)];
+  });
+
+  after(async () => {
+    await server.close();
+    await rm(directory, { recursive: true });
+    await rm(join(config.paths.ignition, "deployments", stateId), { recursive: true, force: true });
+  });
+
+  const trade = async (...args: string[]) => {
+    const { stdout } = await run(
+      process.execPath,
+      ["--import", "tsx", "scripts/trade.ts", ...args, ...target],
+      {
+        env: { ...process.env, PRIVATE_KEY: "" },
+      },
+    );
+    return stdout;
+  };
+  const refused = async (...args: string[]) =>
+    trade(...args).then(
+      (text) => expect.fail(text),
+      (error: unknown) => (error as { stderr: string }).stderr,
+    );
+  const positions = async () => JSON.parse(await trade("positions", "--json")) as Row[];
+
+  it("opens a long with ether, changes its leverage, flips it, lists and closes it", async () => {
+    const long = await trade(
+      "open",
+      "--side",
+      "long",
+      "--leverage",
+      "2",
+      "--margin",
+      "5",
+      "--token",
+      "ETH",
+      "--yes",
+    );
+    expect(long).to.match(/^weth-usdc, sub-account 0 +before +after\n/);
+    expect(long).to.match(/\nleverage +none +2\.0\d ×\n/);
+    expect(long).to.match(/\nyou pay +5\.0 ETH\n/);
+    expect(long).to.match(/\nliquidation in 30 days +1,1\d\d\.\d\d USDC per WETH\n/);
+    expect(long).to.match(/\ntrade: 0x[0-9a-f]{64}, \d+ gas\n$/);
+    await trade("adjust", "--side", "long", "--leverage", "3", "--yes");
+    expect(await trade("positions")).to.match(/weth-usdc +0 +14\.\d+ WETH +19,\d+\.\d+ USDC +3\.0\d ×/);
+    await trade("flip", "--side", "long", "--leverage", "2", "--yes");
+    const [short, ...others] = await positions();
+    expect(others).to.deep.equal([]);
+    expect(short).to.include({ market: "usdc-weth", sub: "0" });
+    expect(BigInt(short!.figures.leverage)).to.be.within(2n * ETH, (21n * ETH) / 10n);
+    const weth = async () => local.tokens["WETH"]!.balanceOf(local.signers.others.at(-1)!);
+    const before = await weth();
+    await trade("close", "--side", "short", "--token", "ETH", "--yes");
+    expect(await positions()).to.deep.equal([]);
+    expect(await weth()).to.equal(before); // it came as ether
+  });
+
+  it("opens a short with dollars, and closes it", async () => {
+    const you = local.signers.others.at(-1)!;
+    const before = await local.tokens["USDC"]!.balanceOf(you);
+    await trade("open", "--side", "short", "--leverage", "2", "--margin", "10000", "--yes");
+    await trade("close", "--side", "short", "--yes");
+    const lost = before - (await local.tokens["USDC"]!.balanceOf(you));
+    expect(lost).to.be.within(5n * USDC, 30n * USDC); // the pool's fee, twice, on about 10,000
+  });
+
+  it("sends nothing that nobody has agreed to", async () => {
+    const open = ["open", "--side", "long", "--leverage", "2", "--margin", "1", "--token", "ETH"];
+    const count = await local.ethers.provider.getTransactionCount(local.signers.others.at(-1)!);
+    expect(await refused(...open)).to.equal("nobody is there to ask: add --yes to send it\n");
+    const { quote, transactions } = JSON.parse(await trade(...open, "--json")) as {
+      quote: { positions: unknown[]; value: string };
+      transactions: { data: string }[];
+    };
+    expect(quote.value).to.equal(String(ETH));
+    expect(transactions.at(-1)!.data).to.match(/^0x/);
+    expect(await local.ethers.provider.getTransactionCount(local.signers.others.at(-1)!)).to.equal(count);
+  });
+
+  it("says in plain words what is wrong", async () => {
+    const open = ["open", "--side", "long", "--margin", "1", "--token", "ETH", "--yes"];
+    expect(await refused(...open, "--leverage", "7")).to.equal(
+      "leverage 7.00 is beyond the market's maximum of 5.55 now\n",
+    );
+    expect(await refused(...open, "--leverage", "2", "--market", "weth-dai")).to.match(
+      /^no market weth-dai: there are/,
+    );
+    expect(await refused(...open, "--leverage", "2", "--slippage", "99")).to.match(/from 0 to 50 percent/);
+  });
+});
