@@ -99,6 +99,11 @@ describe("Cascade brake (W6)", () => {
     await expect(order()).to.be.revertedWithCustomError(m.vault, "CascadeCapReached").withArgs(0n, HOUR);
     const { verdict } = await lens.liquidation(m.vault, 10n ** 13n, MAX_INT24, 0, true);
     expect(verdict).to.equal(CAPPED);
+    // Who only seizes waits for no cap: there is nothing to seize.
+    await expect(m.liquidator.connect(keeper).seize(m.vault, 0)).to.be.revertedWithCustomError(
+      m.vault,
+      "NothingToLiquidate",
+    );
     // It takes as many windows as it was caps.
     await time.increase((repaid * HOUR) / (10n * USDC) - HOUR - 60n);
     await m.setPrices(1_780n * USD);

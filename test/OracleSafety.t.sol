@@ -250,6 +250,12 @@ contract OracleSafetyTest is Test {
         _adapter.update();
         _watch(7 hours, _adapter);
         assertEq(_adapter.vetoLeft(), 0, "spent");
+        // In the mirror too the sources stay what they are while the primary is not believed.
+        _answers(PRICE * 2, PRICE);
+        uint256 inverse = Math.mulDiv(1 << 128, USD, PRICE);
+        assertTrue(_mirror.read().state == PriceState.Diverged, "mirrored");
+        assertLe(inverse, _mirror.read().high, "held back in the mirror");
+        assertLe(_mirror.read().high, inverse + 2, "by the second source");
         // Beyond the jump limit, which is 40 % by now.
         _answers(PRICE / 2, PRICE);
         assertTrue(_isHeldBack(), "half the price");
@@ -259,6 +265,44 @@ contract OracleSafetyTest is Test {
         _answers((PRICE * 70) / 100, PRICE);
         price = _adapter.read();
         assertEq(price.high, (((PRICE * 70) / 100) << 128) / USD, "the second round bears it out");
+    }
+
+    // ------------------------------------------------------------------ what is recorded
+
+    function test_readKnowsTheVolatilityThatUpdateWouldRecord() public {
+        _pass(SAMPLE);
+        _answers((PRICE * 80) / 100, (PRICE * 80) / 100);
+        uint16 cut = _adapter.read().maxLtvCut;
+        assertTrue(cut > 0, "a fifth in minutes is stress");
+        assertEq(_adapter.update().maxLtvCut, cut, "recorded");
+    }
+
+    function test_theSameRoundIsNewsAfterAnOutage() public {
+        _second.setReverting(true);
+        _adapter.update();
+        _second.setReverting(false);
+        _pass(7);
+        _adapter.update();
+        (, uint32 time, , , OracleAdapter.Seen seen, ) = _adapter.lastFresh();
+        assertTrue(seen == OracleAdapter.Seen.Fresh, "seen");
+        assertEq(time, _now, "when");
+    }
+
+    function test_earlierSpansBothSourcesAndIsNothingBeforeASample() public {
+        for (uint256 i = 0; i < 2; i++) {
+            _pass(SAMPLE);
+            _round(PRICE, (PRICE * 102) / 100);
+        }
+        (uint256 low, uint256 high) = _adapter.earlier();
+        uint256 price = (PRICE << 128) / USD;
+        assertLe(low, price, "low");
+        assertLe(price - price / 5_000, low, "not much lower");
+        assertLe((price * 102) / 100, high, "high");
+        assertLe(high, (price * 10_203) / 10_000, "not much higher");
+        OracleAdapter blank = new OracleAdapter(_adapter.config());
+        _second.setReverting(true);
+        (low, high) = blank.earlier();
+        assertEq(low + high, 0, "nothing");
     }
 
     // ------------------------------------------------------------------ one source
@@ -342,6 +386,27 @@ contract OracleSafetyTest is Test {
         _second.set(int256((PRICE * 99) / 100));
         (low, high) = _adapter.earlier();
         assertTrue(low <= (PRICE << 128) / USD && high >= (PRICE << 128) / USD, "before it is recorded, too");
+    }
+
+    function test_aRoundBeforeThatIsNoAnswerBearsNothingOut() public {
+        _second.setReverting(true);
+        _first.set(int256((PRICE * 95) / 100));
+        uint80 before = _first.latestRound() - 1;
+        bytes memory ask = abi.encodeCall(_first.getRoundData, (before));
+        uint256[5] memory words = [before, PRICE, 0, 1, 0];
+        VM.mockCall(address(_first), ask, abi.encode(words));
+        assertTrue(_adapter.read().state == PriceState.Single, "the control: updated is what counts");
+        for (uint256 i = 0; i < 4; i++) {
+            words = [before, PRICE, 1, 1, 1];
+            if (i == 0) words[0] = before - 1;
+            else if (i == 1) words[1] = 0;
+            else if (i == 2) words[1] = 1 << 128;
+            else words[3] = 0;
+            VM.mockCall(address(_first), ask, abi.encode(words));
+            assertTrue(_adapter.read().state == PriceState.Dead, "no answer");
+        }
+        VM.mockCall(address(_first), ask, abi.encode(before, PRICE, 1, 1));
+        assertTrue(_adapter.read().state == PriceState.Dead, "a word is missing");
     }
 
     // ------------------------------------------------------------------ outages

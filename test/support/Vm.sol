@@ -7,6 +7,7 @@ interface IVm {
     function expectRevert(bytes4 selector) external;
     function warp(uint256 timestamp) external;
     function prank(address sender) external;
+    function mockCall(address target, bytes calldata callData, bytes calldata answer) external;
 }
 
 /// @title Test
