@@ -25,15 +25,16 @@ describe("npm run upgrade:rehearse", function () {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "rehearse-"));
-    // A price an hour: the chain stands still.
-    const args = ["scripts/start.ts", "--port", "0", "--positions", "18", "--step", "3600000", "--out", dir];
+    // A price an hour, and no keeper: the chain stands still.
+    const options = ["--port", "0", "--positions", "18", "--step", "3600000", "--no-keeper", "--out", dir];
+    const args = ["scripts/start.ts", ...options];
     child = spawn(process.execPath, ["--import", "tsx", ...args], { stdio: ["ignore", "pipe", "inherit"] });
     const ready = Promise.withResolvers<true>();
     child.once("exit", (code) => ready.reject(new Error(`npm start ended with ${code}`)));
     let text = "";
     child.stdout!.on("data", (chunk: Buffer) => {
       text += chunk.toString();
-      if (/process \d+ as/.test(text)) ready.resolve(true);
+      if (/positions of leverage/.test(text)) ready.resolve(true);
     });
     await ready.promise;
     rpc = /http:\/\/127\.0\.0\.1:\d+/.exec(text)![0];
@@ -48,7 +49,7 @@ describe("npm run upgrade:rehearse", function () {
   });
   after(async () => {
     child.removeAllListeners("exit");
-    child.kill("SIGKILL"); // the keeper ends with its channel
+    child.kill("SIGKILL");
     await rm(dir, { recursive: true });
     await rm(`deploy/deployments/chain-31337-${new URL(rpc).port}`, { recursive: true });
   });
