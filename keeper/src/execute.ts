@@ -80,7 +80,7 @@ export async function execute(
       const approval = await approve(action.debt, action.maxRepay, action.worth, sender);
       if (approval && approval.status !== "done") return approval;
     }
-    const { order, look } = await simulate(action, sender, coinPrice);
+    const { order, look } = await simulate(action, sender, coinPrice, "pending");
     return await outcomeOf(await sender.outbox.send(order, look), sender);
   } catch (error) {
     // Nothing was sent.
@@ -95,7 +95,8 @@ export async function renew(
   coinPrice: bigint | undefined,
 ): Promise<void> {
   try {
-    const { order, look } = await simulate(action, sender, coinPrice);
+    // Not on what the node holds: that is the very order.
+    const { order, look } = await simulate(action, sender, coinPrice, "latest");
     await sender.outbox.renew(order, look);
   } catch (error) {
     if (!isRevert(error)) throw error;
@@ -107,13 +108,15 @@ async function simulate(
   action: Action | StartGrace,
   sender: Sender,
   coinPrice: bigint | undefined,
+  on: "latest" | "pending",
 ): Promise<{ order: Order; look: Look }> {
   const { provider, outbox } = sender;
   const { to, data } = await callOf(action, sender);
-  const [look, gas] = await Promise.all([
+  const [look, estimate] = await Promise.all([
     outbox.look(),
-    provider.estimateGas({ from: outbox.account, to, data }),
+    provider.send("eth_estimateGas", [{ from: outbox.account, to, data }, on]),
   ]);
+  const gas = BigInt(estimate as string);
   const order: Order = {
     ...{ key: keyOf(action), market: "market" in action ? action.market : "", action: action.kind },
     ...{ to, data, gas, gasLimit: gasLimitOf(gas), worth: action.worth, coinPrice },
