@@ -150,7 +150,8 @@ export class Endpoints extends JsonRpcApiProvider {
         if (block !== this.#announced.block) this.#listening = false;
         return { block, hinted: false };
       }
-      // Announced while it was asked: nothing will wake this up.
+      // Announced while it was asked: nothing would wake this up.
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- meanwhile
       if (this.#announced.isNew) continue;
       await this.#wait(trustHints && this.#listening ? Math.min(10 * pollMs, 15_000) : pollMs, signal);
     }
