@@ -175,9 +175,9 @@ async function main(): Promise<void> {
     say("you", `${yours.address}: 10,000 ether, 100,000 USDC; npm run trade -- --help`);
     const next = random(seed);
     await openPositions(local, planOpenings(local, owners, positions, { from: 1.2, to: 5 }, next));
+    const arbitrageur = await openArbitrageur(local, trader);
     say("book", `lenders funded, ${positions} positions of leverage 1.2 to 5 opened`);
     signal.throwIfAborted();
-    const arbitrageur = await openArbitrageur(local, trader);
 
     if (withKeeper) {
       // Like an operator's: a key of its own, with some gas money.
