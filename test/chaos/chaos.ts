@@ -14,9 +14,7 @@ import { type Stage, openStage, until } from "./stage.ts";
 // Everything that goes wrong around a keeper: each time nothing is sent twice, no nonce is stuck, the keeper goes on
 // without a person's doing, and says what happened. `npm run test:chaos`; npm test leaves it out.
 
-const isAsked = process.argv.some((argument) => argument.includes("test/chaos"));
-
-(isAsked ? describe : describe.skip)("chaos", function () {
+(process.env.CHAOS ? describe : describe.skip)("chaos", function () {
   this.timeout(240_000);
   // On a busy machine a step may come too late for what it is to break; a defect shows twice.
   this.retries(1);

@@ -25,9 +25,11 @@ describe("The signers' desk", function () {
   this.timeout(120_000);
   let stage: Stage;
   let count = 0;
-  beforeEach(async () => {
+  before(async () => {
     stage = await openStage();
   });
+  after(async () => stage.close());
+  beforeEach(async () => stage.reset());
 
   const ok = (answer: Answer) => {
     expect(answer.code, answer.err + answer.out).to.equal(0);

@@ -44,8 +44,12 @@ describe("The runbooks", function () {
   this.timeout(180_000);
   let stage: Stage;
   const played = new Map<string, Set<string>>();
-  beforeEach(async () => {
+  before(async () => {
     stage = await openStage();
+  });
+  after(async () => stage.close());
+  beforeEach(async () => {
+    await stage.reset();
     prices = {};
   });
 

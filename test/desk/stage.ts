@@ -12,7 +12,7 @@ import { run } from "../../scripts/desk/commands.ts";
 import { random } from "../../scripts/drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "../../scripts/start/book.ts";
 
-export type Stage = Awaited<ReturnType<typeof open>>;
+export type Stage = Awaited<ReturnType<typeof openStage>>;
 
 export interface Answer {
   code: number;
@@ -20,20 +20,8 @@ export interface Answer {
   err: string;
 }
 
-let opened: ReturnType<typeof open> | undefined;
-
-/** The one chain of these tests, as it was when it was opened. */
-export async function openStage(): Promise<Stage> {
-  opened ??= open();
-  const stage = await opened;
-  await stage.reset();
-  return stage;
-}
-
-after(async () => (await opened)?.close());
-
 /** Lenders, 12 positions, an arbitrageur who has traded once. */
-async function open() {
+export async function openStage() {
   const server = await network.createServer("default", "127.0.0.1", 0);
   const { port } = await server.listen();
   const rpc = `http://127.0.0.1:${port}`;
