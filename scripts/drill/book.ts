@@ -60,6 +60,6 @@ function leverageOf(group: number, within: number): number {
 }
 
 /** A standard normal number (Box and Muller). */
-function normal(next: () => number): number {
+export function normal(next: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }

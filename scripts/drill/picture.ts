@@ -1,4 +1,18 @@
 // The picture of a drill: a self-contained SVG of price, debt outstanding, debt cleared and bad debt. Pure.
+import {
+  escape,
+  GRID,
+  INK,
+  line,
+  niceScale,
+  polyline,
+  round,
+  SOFT,
+  stairs,
+  text,
+  timeTicks,
+  type TimeTick,
+} from "../chart.ts";
 
 /** What the picture shows of one step; dollars. A figure leaves bigint only here, where it is drawn. */
 export interface Point {
@@ -42,9 +56,6 @@ const RIGHT = 224; // room for the labels at the end of the lines
 const PLOT = WIDTH - LEFT - RIGHT;
 const TOP = 176;
 const BETWEEN = 58;
-const INK = "#1c2733";
-const SOFT = "#5b6875";
-const GRID = "#e3e8ed";
 const COLORS = {
   price: "#1c2733",
   debt: "#2f6db3",
@@ -61,7 +72,7 @@ export function drawPicture(picture: Picture): string {
   const bottom = TOP + panels.reduce((sum, { height }) => sum + height + BETWEEN, 0);
   const height = bottom + 24;
   const x = timeScale(points);
-  const times = timeTicks(points);
+  const times = timeTicks(points[0]!.time, points.at(-1)!.time);
 
   let y = TOP;
   const drawn = panels.map((panel, index) => {
@@ -234,38 +245,11 @@ function timeScale(points: Point[]): (time: number) => number {
   return (time) => LEFT + ((time - first) / span) * PLOT;
 }
 
-interface TimeTick {
-  time: number;
-  label: string;
-}
-
-/** About nine instants at whole hours or days; a day's first is labelled with its date. */
-function timeTicks(points: Point[]): TimeTick[] {
-  const [first, last] = [points[0]!.time, points.at(-1)!.time];
-  const hours = (last - first) / 3600;
-  const every = ([1, 2, 3, 6, 12, 24, 48, 168, 720].find((h) => hours / h <= 10) ?? 2160) * 3600;
-  const ticks: TimeTick[] = [];
-  for (let time = Math.ceil(first / every) * every; time <= last; time += every) {
-    const date = new Date(time * 1000);
-    const isDate = time % 86_400 === 0;
-    const day = date.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
-    const label = isDate ? day : date.toISOString().slice(11, 16);
-    ticks.push({ time, label: hours > 24 * 300 ? date.toISOString().slice(0, 7) : label });
-  }
-  return ticks;
-}
-
 function valueScale(panel: Panel, totals: number[]): { low: number; high: number; ticks: number[] } {
   const least = panel.fromZero ? 0 : Math.min(...totals);
   const most = Math.max(...totals);
   if (most <= least) return { low: 0, high: most > 0 ? most * 1.25 : 1, ticks: [0] };
-  const rough = (most - least) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const size = ([1, 2, 2.5, 5].find((m) => m * power >= rough) ?? 10) * power;
-  const low = Math.floor(least / size) * size;
-  const count = Math.max(1, Math.ceil((most - low) / size));
-  const ticks = Array.from({ length: count + 1 }, (_, i) => low + i * size);
-  return { low, high: ticks.at(-1)!, ticks };
+  return niceScale(least, most);
 }
 
 function digitsFor(ticks: number[]): number {
@@ -297,44 +281,4 @@ export function dollars(value: number, scale = value, digits?: number): string {
     maximumFractionDigits: places,
   });
   return `$${number}${letter}`;
-}
-
-function polyline(xs: number[], ys: number[]): string {
-  return xs.map((x, i) => `${round(x)},${round(ys[i]!)}`).join(" ");
-}
-
-/** A line that keeps its value until the next step changes it. */
-function stairs(xs: number[], ys: number[]): string {
-  return xs
-    .map((x, i) => `${i === 0 ? "" : `${round(x)},${round(ys[i - 1]!)} `}${round(x)},${round(ys[i]!)}`)
-    .join(" ");
-}
-
-function line(x1: number, y1: number, x2: number, y2: number, color: string): string {
-  return `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${color}"/>`;
-}
-
-function text(
-  x: number,
-  y: number,
-  content: string,
-  {
-    size,
-    weight = 400,
-    color = INK,
-    anchor = "start",
-  }: { size: number; weight?: number; color?: string; anchor?: string },
-): string {
-  return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" font-weight="${weight}" fill="${color}" text-anchor="${anchor}">${escape(content)}</text>`;
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function escape(content: string): string {
-  return content.replace(
-    /[&<>"]/g,
-    (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c] ?? c,
-  );
 }
