@@ -86,7 +86,7 @@ export function termsOf(choice: Choice): FundingTerms {
 // ------------------------------------------------------------------ tables
 
 const percent = (value: number, digits = 0) => `${value.toFixed(digits)} %`;
-const thousands = (dollars: number) => `$${(dollars / 1e3).toFixed(0)}k`;
+const thousands = (dollars: number) => (dollars === 0 ? "–" : `$${(dollars / 1e3).toFixed(0)}k`);
 const millions = (dollars: number) => `$${(dollars / 1e6).toFixed(1)}M`;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
