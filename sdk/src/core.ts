@@ -1,4 +1,6 @@
 // @breakwater/sdk/core: the protocol's arithmetic on bigint. Imports nothing: no chain, no clock, no configuration.
+export * from "./core/exp.ts";
+export * from "./core/funding.ts";
 export * from "./core/grid.ts";
 export * from "./core/leverage.ts";
 export * from "./core/math.ts";

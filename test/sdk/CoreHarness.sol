@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
+
+import {AdaptiveRate} from "../../contracts/libraries/AdaptiveRate.sol";
 import {Grid} from "../../contracts/libraries/Grid.sol";
 import {Market} from "../../contracts/libraries/Market.sol";
 import {Sale} from "../../contracts/libraries/Sale.sol";
@@ -64,6 +67,25 @@ contract CoreHarness {
         Market.Units memory units;
         units.priceMultiplier = priceMultiplier;
         return (Market.bookPriceDown(price, index, units), Market.bookPriceUp(price, index, units));
+    }
+
+    function exponentials(int256[] calldata exponents) external pure returns (int256[] memory results) {
+        results = new int256[](exponents.length);
+        for (uint256 i; i < exponents.length; i++) results[i] = FixedPointMathLib.expWad(exponents[i]);
+    }
+
+    function logarithms(int256[] calldata values) external pure returns (int256[] memory results) {
+        results = new int256[](values.length);
+        for (uint256 i; i < values.length; i++) results[i] = FixedPointMathLib.lnWad(values[i]);
+    }
+
+    function accrue(
+        uint256 utilization,
+        uint256 rateAtTarget,
+        uint256 elapsed
+    ) external pure returns (uint256 rate, uint256 newRateAtTarget, uint256 growth) {
+        (rate, newRateAtTarget) = AdaptiveRate.accrue(utilization, rateAtTarget, elapsed);
+        growth = AdaptiveRate.growth(rate, elapsed);
     }
 
     function _sale(SaleInput calldata i) private pure returns (SaleOutput memory out) {

@@ -7,6 +7,7 @@ import {
   BPS,
   Q128,
   WAD,
+  accrueRate,
   bestSize,
   bookPriceDown,
   bookPriceUp,
@@ -14,10 +15,12 @@ import {
   collateralTokensOf,
   debtTokensOf,
   distanceToLiquidation,
+  expWad,
   floorTick,
   formatAmount,
   formatPercent,
   formatPrice,
+  growth,
   healthOf,
   isInsolvent,
   isLiquidatable,
@@ -26,6 +29,7 @@ import {
   landing,
   leverageOf,
   liquidationPriceOf,
+  lnWad,
   ltvOf,
   ltvOfLeverage,
   maxTick,
@@ -184,6 +188,42 @@ describe("SDK core against the contracts", () => {
       const bonusMin = random.between(50n, 500n);
       const expected: unknown = await harness.getFunction("isInsolvent").staticCall(ratio, up, bonusMin);
       expect(isInsolvent(ratio, up, bonusMin)).to.equal(expected);
+    }
+  });
+
+  it("takes exponentials and logarithms as the contracts do", async () => {
+    const harness = await deploy();
+    const random = randomness(8n);
+    const limit = 135_305_999_368_893_231_589n;
+    const exponents = [0n, 1n, -1n, WAD, -WAD, 20n * WAD, limit - 1n, -(1n << 200n)];
+    const values = [1n, 2n, WAD - 1n, WAD, WAD + 1n, (1n << 96n) - 1n, 1n << 96n, (1n << 255n) - 1n];
+    for (let edge = -41_446_531_673_892_822_313n - 2n; exponents.length < 16; edge++) exponents.push(edge);
+    while (exponents.length < 1_500) {
+      const size = random.ofAnySize(67);
+      exponents.push(size < limit ? size : limit - 1n, -size);
+    }
+    while (values.length < 1_500) values.push(1n + random.ofAnySize(254), WAD + random.below(4n * WAD));
+    const answer = async (name: string, inputs: bigint[]) => [
+      ...((await harness.getFunction(name).staticCall(inputs)) as bigint[]),
+    ];
+    expect(exponents.map(expWad)).to.deep.equal(await answer("exponentials", exponents));
+    expect(values.map(lnWad)).to.deep.equal(await answer("logarithms", values));
+    expect(() => expWad(limit)).to.throw(RangeError, /does not fit/);
+    expect(() => lnWad(0n)).to.throw(RangeError, /no logarithm of 0/);
+  });
+
+  it("adapts the rate and grows a debt as the contract does", async () => {
+    const harness = await deploy();
+    const random = randomness(9n);
+    for (let round = 0; round < 200; round++) {
+      const utilization = [0n, (9n * WAD) / 10n, WAD][round] ?? random.below(WAD + 1n);
+      const rateAtTarget = random.between(31_709_791n, 63_419_583_967n);
+      const elapsed = random.ofAnySize(28);
+      const [rate, atTarget, grown] = (await harness
+        .getFunction("accrue")
+        .staticCall(utilization, rateAtTarget, elapsed)) as [bigint, bigint, bigint];
+      expect(accrueRate(utilization, rateAtTarget, elapsed)).to.deep.equal({ rate, rateAtTarget: atTarget });
+      expect(growth(rate, elapsed)).to.equal(grown);
     }
   });
 });

@@ -1,4 +1,5 @@
-import { WAD } from "./math.ts";
+import { expWad } from "./exp.ts";
+import { WAD, max, min } from "./math.ts";
 
 // The borrow rate, as contracts/libraries/AdaptiveRate.sol has it; per second, WAD, unless said otherwise.
 
@@ -7,6 +8,8 @@ export const DAY = 86_400n;
 
 const TARGET_UTILIZATION = (9n * WAD) / 10n;
 const STEEPNESS = 4n * WAD;
+const SPEED = 1_585_489_599_188n; // 50 a year
+const MAX_EXPONENT = 20n * WAD;
 const MIN_AT_TARGET = 31_709_791n;
 const MAX_AT_TARGET = 63_419_583_967n;
 
@@ -23,21 +26,36 @@ export function utilizationOf(debt: bigint, cash: bigint): bigint {
 
 /** The rate at `utilization` while the rate at target stays what it is. */
 export function rateAt(utilization: bigint, rateAtTarget: bigint): bigint {
-  const above = utilization > TARGET_UTILIZATION;
-  const distance =
-    ((utilization - TARGET_UTILIZATION) * WAD) / (above ? WAD - TARGET_UTILIZATION : TARGET_UTILIZATION);
-  const coefficient = above ? STEEPNESS - WAD : WAD - (WAD * WAD) / STEEPNESS;
+  const distance = distanceFromTarget(utilization);
+  const coefficient = distance < 0n ? WAD - (WAD * WAD) / STEEPNESS : STEEPNESS - WAD;
   return (((coefficient * distance) / WAD + WAD) * rateAtTarget) / WAD;
 }
 
-/** e^(rate × seconds), WAD, to a few units: what a debt grows by at a rate that stays. */
+/** The mean rate over the last `seconds` and the rate at target after them. */
+export function accrueRate(
+  utilization: bigint,
+  rateAtTarget: bigint,
+  seconds: bigint,
+): { rate: bigint; rateAtTarget: bigint } {
+  const exponent = ((SPEED * distanceFromTarget(utilization)) / WAD) * seconds;
+  if (exponent === 0n) return { rate: rateAt(utilization, rateAtTarget), rateAtTarget };
+  // The mean of an exponential, by the trapezoid rule with one point in the middle.
+  const end = adapt(rateAtTarget, exponent);
+  const mean = (rateAtTarget + end + 2n * adapt(rateAtTarget, exponent / 2n)) / 4n;
+  return { rate: rateAt(utilization, mean), rateAtTarget: end };
+}
+
+/** e^(rate × seconds), WAD: what a debt grows by at a rate that stays; at most e^20. */
 export function growth(rate: bigint, seconds: bigint): bigint {
-  const exponent = rate * seconds;
-  let sum = WAD;
-  let term = WAD;
-  for (let n = 1n; term > 0n; n++) {
-    term = (term * exponent) / (WAD * n);
-    sum += term;
-  }
-  return sum;
+  return expWad(min(rate * seconds, MAX_EXPONENT));
+}
+
+function distanceFromTarget(utilization: bigint): bigint {
+  const range = utilization > TARGET_UTILIZATION ? WAD - TARGET_UTILIZATION : TARGET_UTILIZATION;
+  return ((utilization - TARGET_UTILIZATION) * WAD) / range;
+}
+
+function adapt(rateAtTarget: bigint, exponent: bigint): bigint {
+  const rate = (rateAtTarget * expWad(max(min(exponent, MAX_EXPONENT), -MAX_EXPONENT))) / WAD;
+  return max(MIN_AT_TARGET, min(rate, MAX_AT_TARGET));
 }
