@@ -82,9 +82,18 @@ contract MarketPair is IMarketPair, AccessManaged {
         if (side == Side.None) return (0, 0, 0);
         Funding.State memory s = _funding.advanced(_terms());
         Funding.Due memory due = side == Side.Long ? s.long : s.short;
-        surcharge = (RATE * uint256(due.charged)) / BILLION;
-        insured = (surcharge * INSURANCE_SHARE) / 100;
-        spared = (uint256(due.spared) * SPARED_SHARE) / 100;
+        return _charge(due.charged, due.spared, BILLION);
+    }
+
+    /// @inheritdoc IMarketPair
+    function rateOf(
+        address market
+    ) external view returns (uint256 surcharge, uint256 insured, uint256 spared) {
+        Side side = _sideOf[market];
+        if (side == Side.None) return (0, 0, 0);
+        int256 skew = _funding.advanced(_terms()).skew;
+        if (side == Side.Short) skew = -skew;
+        return skew > 0 ? _charge(uint256(skew), 0, WAD) : _charge(0, uint256(-skew), WAD);
     }
 
     /// @inheritdoc IMarketPair
@@ -106,6 +115,15 @@ contract MarketPair is IMarketPair, AccessManaged {
                 target: Funding.targetOf(s.valueLong, s.valueShort, _terms()),
                 updatedAt: _funding.updatedAt
             });
+    }
+
+    function _charge(
+        uint256 heavy,
+        uint256 light,
+        uint256 one
+    ) private view returns (uint256 surcharge, uint256 insured, uint256 spared) {
+        surcharge = (RATE * heavy) / one;
+        return (surcharge, (surcharge * INSURANCE_SHARE) / 100, (light * SPARED_SHARE) / 100);
     }
 
     function _terms() private view returns (Funding.Terms memory) {

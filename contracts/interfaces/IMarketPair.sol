@@ -63,6 +63,11 @@ interface IMarketPair {
         address market
     ) external view returns (uint256 surcharge, uint256 insured, uint256 spared);
 
+    /// @notice The same as rates now, per second, WAD; `spared` as a share of the reserve fee, WAD.
+    function rateOf(
+        address market
+    ) external view returns (uint256 surcharge, uint256 insured, uint256 spared);
+
     function terms() external view returns (PairTerms memory);
 
     /// @notice The pair, advanced to now.
