@@ -74,6 +74,7 @@ contract Vault is
         address liquidator;
         address brake;
         address insurance;
+        address pair; //                  of this market and its mirror; 0: none
     }
 
     bytes32 private constant SET_OPERATOR_TYPEHASH = keccak256(
@@ -87,6 +88,7 @@ contract Vault is
     address public immutable LIQUIDATOR;
     address public immutable BRAKE;
     address public immutable INSURANCE;
+    address public immutable PAIR;
     address private immutable DEBT;
     ShortString private immutable NAME;
     ShortString private immutable SYMBOL;
@@ -121,6 +123,8 @@ contract Vault is
         LIQUIDATOR = listing.liquidator;
         BRAKE = listing.brake;
         INSURANCE = listing.insurance;
+        PAIR = listing.pair;
+        require(listing.pair == address(0) || listing.pair.code.length != 0, PairMissing(listing.pair));
         (COLLATERAL_MULTIPLIER, COLLATERAL_DIVISOR) = _scale(collateralDecimals, unitDecimals);
         (DEBT_MULTIPLIER, DEBT_DIVISOR) = _scale(debtDecimals, 18);
         PRICE_MULTIPLIER = 10 ** (18 - unitDecimals);
@@ -162,7 +166,7 @@ contract Vault is
         Market.Ledger memory ledger;
         if (touches) {
             ledger = _market.ledger;
-            ledger.charge(u);
+            ledger.charge(u, address(this));
         }
 
         TickBook.Outcome memory out = _market.book.change(
@@ -180,14 +184,15 @@ contract Vault is
         if (debtDelta < 0 && out.newDebt == 0) {
             debtDelta = -int256(Market.debtTokensUp(Market.unitsUp(out.oldDebt, ledger.borrowIndex), u));
         }
+        uint256 price;
         if (touches) ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
         if (out.newDebt > out.oldDebt || (out.taken != 0 && out.newDebt != 0 && out.newTick > out.oldTick)) {
-            _checkNewRisk(out, ledger, collateralDelta, u);
+            price = _checkNewRisk(out, ledger, collateralDelta, u);
         }
         if (touches) {
             if (debtDelta > 0) ledger.cash = _lessCash(ledger.cash, uint256(debtDelta));
             else ledger.cash = (uint256(ledger.cash) + uint256(-debtDelta)).toUint112();
-            _market.write(ledger);
+            _market.write(ledger, PAIR, price);
         }
         emit Adjust(
             owner,
@@ -432,7 +437,13 @@ contract Vault is
 
     /// @inheritdoc IVault
     function accrueInterest() external nonReentrant {
-        _market.accrue(_units());
+        Market.Ledger memory ledger = _market.accrued(_units());
+        uint256 fresh;
+        if (PAIR != address(0)) {
+            Price memory price = IOracleAdapter(_market.risk.oracle).read();
+            if (price.state == PriceState.Fresh) fresh = price.low;
+        }
+        _market.write(ledger, PAIR, fresh);
     }
 
     // ------------------------------------------------------------------ governor and brake
@@ -520,13 +531,13 @@ contract Vault is
     // ------------------------------------------------------------------ borrowers, inside
 
     /// @dev New risk: no brake, a Fresh price, the tick's LTV at most maxLtv, less the cut under stress, at the lower price;
-    /// for more debt also the minimum and the caps.
+    /// for more debt also the minimum and the caps. Returns that price.
     function _checkNewRisk(
         TickBook.Outcome memory out,
         Market.Ledger memory ledger,
         int256 collateralDelta,
         Market.Units memory u
-    ) private {
+    ) private returns (uint256) {
         Market.Risk storage risk = _market.risk;
         (address oracle, uint256 maxLtv, uint256 until) = (risk.oracle, risk.maxLtv, risk.noNewRiskUntil);
         if (block.timestamp < until) revert NewRiskPaused(_market.level());
@@ -537,7 +548,7 @@ contract Vault is
         if (out.ratio * Market.BPS > low * maxLtv) {
             revert LtvTooHigh((out.ratio * Market.WAD) / low, (maxLtv * Market.WAD) / Market.BPS);
         }
-        if (out.newDebt <= out.oldDebt) return;
+        if (out.newDebt <= out.oldDebt) return price.low;
 
         Market.Limits storage limits = _market.limits;
         uint256 minDebt = uint256(limits.minDebt) * Market.MICRO;
@@ -552,6 +563,7 @@ contract Vault is
             u
         );
         require(collateral <= collateralCap, CollateralCapExceeded(collateral, collateralCap));
+        return price.low;
     }
 
     function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
@@ -591,7 +603,7 @@ contract Vault is
     /// every loss there is. Returns the assets at the price worse for who comes or goes; the caller writes the ledger.
     function _enter(Market.Ledger memory ledger, bool atHigh) private returns (uint256 total) {
         Market.Units memory u = _units();
-        ledger.charge(u);
+        ledger.charge(u, address(this));
         Market.Risk storage risk = _market.risk;
         // Whoever wants to lend to a market that is wound down; `deposit` and `mint` alone enter at the higher price.
         require(!atHigh || risk.noNewRiskUntil != type(uint32).max, WindingDown());
@@ -607,7 +619,7 @@ contract Vault is
                 return (debt + ledger.cash).saturatingSub(ledger.reserves);
             }
         }
-        _market.write(ledger);
+        _market.write(ledger, PAIR, 0);
         total = Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);
         ledger.debt = _market.ledger.debt; // less what was seized
     }
@@ -658,7 +670,7 @@ contract Vault is
         uint256 cash = ledger.cash + assets;
         require(cash <= MAX_ASSETS, AmountTooLarge(assets, MAX_ASSETS));
         ledger.cash = uint112(cash);
-        _market.write(ledger);
+        _market.write(ledger, PAIR, 0);
         _deposit(msg.sender, receiver, assets, shares);
     }
 
@@ -671,7 +683,7 @@ contract Vault is
     ) private {
         require(assets != 0 && shares != 0, ZeroAmount());
         ledger.cash = _lessCash(ledger.cash, assets);
-        _market.write(ledger);
+        _market.write(ledger, PAIR, 0);
         _withdraw(msg.sender, receiver, owner, assets, shares);
     }
 
@@ -715,6 +727,7 @@ contract Vault is
         u.debtMultiplier = DEBT_MULTIPLIER;
         u.debtDivisor = DEBT_DIVISOR;
         u.priceMultiplier = PRICE_MULTIPLIER;
+        u.pair = PAIR;
     }
 
     function _decimalsOf(address token) private view returns (uint8 decimals_) {

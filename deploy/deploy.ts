@@ -24,6 +24,8 @@ export interface Deployment extends Addresses {
   pools: Record<string, string>;
   /** Who holds SENTINEL; null: nobody yet. */
   sentinel: string | null;
+  /** MarketPair of each pair, by its id. */
+  pairs: Record<string, string>;
   /** ProxyAdmin of each proxy, by the name of the contract or the market's id. */
   proxyAdmins: Record<string, string>;
 }
@@ -140,6 +142,10 @@ export async function deployBreakwater(
     tokens,
     feeds: pick(Object.keys(parameters.feeds), (pair) => entry(all, feedKey(pair))),
     pools: pick(Object.keys(parameters.pools), (pair) => entry(all, poolKey(pair))),
+    pairs: pick(
+      parameters.pairs.map(({ id }) => id),
+      (id) => entry(all, `${marketKey(id)}_pair`),
+    ),
     proxyAdmins: {
       ...pick(["EmergencyBrake", "InsuranceFund"], (name) => entry(all, `${name}Admin`)),
       ...pick(ids, (id) => entry(all, `${marketKey(id)}_admin`)),

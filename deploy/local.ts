@@ -13,6 +13,7 @@ import {
   Lens__factory,
   LeverageRouter__factory,
   Liquidator__factory,
+  MarketPair__factory,
   NonfungiblePositionManager__factory,
   QuoterV2__factory,
   Safe__factory,
@@ -160,6 +161,7 @@ export function connectLocal(
     tokens,
     feeds,
     pools,
+    pairs: each(addresses.pairs, (address) => MarketPair__factory.connect(address, deployer)),
     markets: Object.fromEntries(
       addresses.markets.map((market) => [
         market.id,

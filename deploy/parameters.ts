@@ -87,6 +87,20 @@ const market = z.strictObject({
   reserveFactorPercent: z.int().min(0).max(50),
 });
 
+/** Two markets that mirror each other, and their funding (MarketPair). */
+const pair = z.strictObject({
+  id: market.shape.id,
+  long: z.string(),
+  short: z.string(),
+  maxRatePercentPerYear: z.number().min(0).max(100),
+  deadBandPercent: z.number().min(0).max(50),
+  halfLifeSeconds: z.int().min(3_600).max(2_592_000),
+  insuranceSharePercent: z.int().min(0).max(100),
+  sparedSharePercent: z.int().min(0).max(100),
+  /** Whole tokens that the long market lends: a smaller book counts as this large. */
+  floor: amount,
+});
+
 const parametersSchema = z.strictObject({
   note: z.string(),
   chainId: z.int(),
@@ -114,10 +128,12 @@ const parametersSchema = z.strictObject({
   /** The bot's key that may pause for minutes; null: none yet. */
   sentinel: owner.nullable(),
   markets: z.array(market),
+  pairs: z.array(pair),
 });
 
 export type Parameters = z.infer<typeof parametersSchema>;
 export type MarketParameters = Parameters["markets"][number];
+export type PairParameters = Parameters["pairs"][number];
 export type PoolParameters = Parameters["pools"][string];
 
 /** Reads deploy/parameters/NAME.json. */

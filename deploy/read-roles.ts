@@ -150,7 +150,7 @@ export async function readRoles(provider: Provider, deployment: Deployment): Pro
   }
   for (const kind of KINDS) {
     differ(
-      functions.some((each) => each.kind === kind),
+      functions.some((each) => each.kind === kind) || kind === "MarketPair", // there may be none
       `${kind}: the table has it, and the addresses do not`,
     );
   }
@@ -231,11 +231,18 @@ function byMarket({ markets }: Deployment): Record<string, string> {
 
 /** Every deployed contract of a kind that the table has. */
 export function instancesOf(deployment: Deployment): Instance[] {
-  const vaults = deployment.markets.map(({ id, vault }) => ({ contract: `Vault ${id}`, target: vault }));
+  const several: Partial<Record<Restricted, Record<string, string>>> = {
+    Vault: byMarket(deployment),
+    MarketPair: deployment.pairs,
+  };
   return KINDS.flatMap((kind) => {
-    const target = deployment.contracts[kind];
-    const fixed = target === undefined ? [] : [{ contract: kind, target }];
-    return (kind === "Vault" ? vaults : fixed).map((instance) => ({ kind, ...instance }));
+    const fixed = deployment.contracts[kind];
+    const instances = several[kind] ?? (fixed === undefined ? {} : { "": fixed });
+    return Object.entries(instances).map(([id, target]) => ({
+      kind,
+      contract: `${kind} ${id}`.trimEnd(),
+      target,
+    }));
   });
 }
 
@@ -244,6 +251,7 @@ function namesOf(deployment: Deployment): Map<string, string> {
   return new Map([
     ...Object.entries(contracts).map(([name, address]) => [address, name] as const),
     ...Object.entries(byMarket(deployment)).map(([id, address]) => [address, `Vault ${id}`] as const),
+    ...Object.entries(deployment.pairs).map(([id, address]) => [address, `MarketPair ${id}`] as const),
     [safes.pauser, "pauser Safe"],
     [safes.governor, "governor Safe"],
     [sentinel ?? "", "sentinel"],

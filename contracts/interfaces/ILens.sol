@@ -37,8 +37,10 @@ struct MarketView {
     uint256 liquidationsPausedUntil;
     uint256 graceUntil;
     uint256 borrowIndex; //           2⁷² at the start
-    uint256 borrowRate; //            per second
+    uint256 borrowRate; //            per second, with what a pair adds or spares
     uint256 lendRate; //              per second, after the reserves' share
+    uint256 surcharge; //             per second: what a pair adds to the rate now
+    uint256 spared; //                the share of the reserve fee that it spares the borrowers now, WAD
     uint256 rateAtTarget; //          per second
     uint256 utilization;
     uint256 reserveFactor; //         percent

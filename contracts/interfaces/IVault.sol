@@ -247,6 +247,7 @@ interface IVault is IERC4626 {
     error UnsupportedDecimals(address token, uint8 decimals);
     error SameToken(address token);
     error SpacingTooSmall(int24 spacing, int24 minimum);
+    error PairMissing(address pair);
 
     /// @notice The parameters violate `rule` (a short sentence).
     error InvalidRisk(string rule);
@@ -355,7 +356,8 @@ interface IVault is IERC4626 {
     /// @notice Sends reserves (as far as there is cash) to the insurance fund. Anyone may call.
     function collectReserves() external returns (uint256 amount);
 
-    /// @notice Charges interest up to now. Anyone may call.
+    /// @notice Charges interest up to now; a paired market also tells its pair what its debt is worth at the price now, if
+    /// that is Fresh. Anyone may call.
     function accrueInterest() external;
 
     // ------------------------------------------------------------------ governor and brake
@@ -406,6 +408,9 @@ interface IVault is IERC4626 {
     function LIQUIDATOR() external view returns (address);
     function BRAKE() external view returns (address);
     function INSURANCE() external view returns (address);
+
+    /// @notice The IMarketPair of this market and its mirror; 0: none.
+    function PAIR() external view returns (address);
 
     /// @notice Units a token amount is multiplied and divided by to become book units.
     function scales()

@@ -43,13 +43,8 @@ library AdaptiveRate {
         }
     }
 
-    /// @notice exp(rate × elapsed), WAD; capped at e^20, so that a market nobody touched for years can still be repaid.
-    function growth(uint256 rate, uint256 elapsed) internal pure returns (uint256) {
-        uint256 exponent;
-        // No overflow: rate ≤ STEEPNESS × MAX < 2³⁸.
-        unchecked {
-            exponent = rate * elapsed;
-        }
+    /// @notice exp(exponent), WAD; capped at e^20, so that a market nobody touched for years can still be repaid.
+    function growth(uint256 exponent) internal pure returns (uint256) {
         if (exponent > uint256(MAX_EXPONENT)) exponent = uint256(MAX_EXPONENT);
         return uint256(FixedPointMathLib.expWad(int256(exponent)));
     }

@@ -79,7 +79,7 @@ library Lending {
         require(amount != 0, IVault.ZeroAmount());
         ledger.reserves -= uint112(amount);
         ledger.cash -= uint112(amount);
-        self.write(ledger);
+        self.write(ledger, units.pair, 0);
         emit IVault.CollectReserves(amount);
         asset.forceApprove(address(insurance), amount);
         insurance.deposit(address(this), amount);

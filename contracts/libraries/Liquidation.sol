@@ -85,7 +85,7 @@ library Liquidation {
         uint256 sold = s.seized;
         ledger.debt = (uint256(ledger.debt) - budget - s.closedDebt).toUint104();
         ledger.cash = (uint256(ledger.cash) + repaid).toUint112();
-        self.write(ledger);
+        self.write(ledger, units.pair, price.state == PriceState.Fresh ? price.low : 0);
         if (request.buyPot && self.book.potDebt != 0 && Market.allowsPotSale(price.state, level)) {
             (uint256 paid, uint256 bought) = _sellPot(
                 self,
@@ -188,7 +188,7 @@ library Liquidation {
         seized = Market.collateralTokensDown(sold, units);
         ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
         ledger.cash = (uint256(ledger.cash) + repaid).toUint112();
-        self.write(ledger);
+        self.write(ledger, units.pair, price.state == PriceState.Fresh ? price.low : 0);
         emit IVault.Settle(
             owner,
             sub,

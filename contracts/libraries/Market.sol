@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
+import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {AdaptiveRate} from "./AdaptiveRate.sol";
@@ -77,7 +78,7 @@ library Market {
         Cascade cascade; //            slot 13
     }
 
-    /// @dev What a market never changes: units and grid. A token amount × multiplier / divisor is its book units; one of
+    /// @dev What a market never changes: units, grid and pair (0: none). A token amount × multiplier / divisor is its book units; one of
     /// the two is 1. Debt units have 18 decimals; collateral units 18 or, for an astronomic supply, fewer.
     struct Units {
         int24 spacing;
@@ -86,6 +87,7 @@ library Market {
         uint256 debtMultiplier;
         uint256 debtDivisor;
         uint256 priceMultiplier; // whole-token price → price in units
+        address pair;
     }
 
     uint256 internal constant BORROW_INDEX_ONE = 2 ** 72;
@@ -100,11 +102,11 @@ library Market {
     /// @notice The ledger with interest charged up to now.
     function accrued(State storage self, Units memory units) internal view returns (Ledger memory l) {
         l = self.ledger;
-        charge(l, units);
+        charge(l, units, address(this));
     }
 
-    /// @notice Charges interest up to now, in memory.
-    function charge(Ledger memory l, Units memory units) internal view {
+    /// @notice Charges interest and funding of `market` up to now, in memory.
+    function charge(Ledger memory l, Units memory units, address market) internal view {
         uint256 elapsed = block.timestamp - l.accruedAt;
         if (elapsed == 0) return;
         uint256 bookDebt = l.debt;
@@ -120,13 +122,37 @@ library Market {
         if (bookDebt == 0) return;
         // No overflow: growth < 2⁸⁹, and the index only rises.
         unchecked {
-            index = FixedPointMathLib.divUp(index * AdaptiveRate.growth(rate, elapsed), WAD);
+            uint256 exponent = rate * elapsed;
+            uint256 cut = uint256(l.reserveFactor) * (WAD / 100);
+            if (units.pair != address(0)) {
+                (exponent, cut) = _funded(exponent, cut, elapsed, units.pair, market);
+            }
+            index = FixedPointMathLib.divUp(index * AdaptiveRate.growth(exponent), WAD);
             // The index saturates instead of overflowing: a market must stay repayable for ever.
             if (index > type(uint104).max) index = type(uint104).max;
             l.borrowIndex = uint104(index);
             uint256 interest = debtTokensDown(unitsDown(bookDebt, index), units) - debt;
-            uint256 reserves = l.reserves + (interest * l.reserveFactor) / 100;
+            uint256 reserves = l.reserves + (interest * cut) / WAD;
             l.reserves = reserves > type(uint112).max ? type(uint112).max : uint112(reserves);
+        }
+    }
+
+    /// @dev The exponent with what the pair charges or spares, and the reserves' part of the interest, WAD. A surcharge is
+    /// the lenders' and the reserves'; what the light side is spared is the reserves' alone.
+    function _funded(
+        uint256 exponent,
+        uint256 cut,
+        uint256 elapsed,
+        address pair,
+        address market
+    ) private view returns (uint256, uint256) {
+        (uint256 surcharge, uint256 insured, uint256 spared) = IMarketPair(pair).dueOf(market);
+        // No overflow: exponents are below 2⁷¹ and `spared` below 2⁶⁴; it is at most the time that has passed.
+        unchecked {
+            uint256 fee = (exponent * cut) / WAD;
+            uint256 relief = Math.min(fee, (fee * spared) / (elapsed * 1e9));
+            exponent = exponent - relief + surcharge;
+            return (exponent, exponent == 0 ? 0 : ((fee - relief + insured) * WAD) / exponent);
         }
     }
 
@@ -141,12 +167,13 @@ library Market {
 
     function accrue(State storage self, Units memory units) internal returns (Ledger memory l) {
         l = accrued(self, units);
-        write(self, l);
+        write(self, l, units.pair, 0);
     }
 
-    /// @notice Writes the ledger, each of its slots once. `Ledger` says where its fields are.
+    /// @notice Writes the ledger, each of its slots once, and tells the pair. `Ledger` says where its fields are.
     /// @dev The compiler's own copy may write a slot once for each field.
-    function write(State storage self, Ledger memory l) internal {
+    /// @param price a Fresh one, of whole tokens, if the caller knows one; else 0.
+    function write(State storage self, Ledger memory l, address pair, uint256 price) internal {
         Ledger storage ledger = self.ledger;
         uint256 first = l.borrowIndex | (uint256(l.cash) << 104) | (uint256(l.rateAtTarget) << 216);
         uint256 second =
@@ -158,6 +185,7 @@ library Market {
             sstore(ledger.slot, first)
             sstore(add(ledger.slot, 1), second)
         }
+        if (pair != address(0)) IMarketPair(pair).push(unitsDown(l.debt, l.borrowIndex), price);
     }
 
     // ------------------------------------------------------------------ units

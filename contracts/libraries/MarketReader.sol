@@ -97,7 +97,7 @@ library MarketReader {
         self.seizedAt = uint32(word >> 56);
         self.potDebt = uint128(word >> 88);
         self.potCollateral = uint128(_word(vault, POT_COLLATERAL));
-        Market.charge(self.ledger, self.units);
+        Market.charge(self.ledger, self.units, address(vault));
     }
 
     /// @notice The highest populated tick in [floor, from]; `floor − 1` if there is none.
@@ -174,6 +174,7 @@ library MarketReader {
             units.debtDivisor,
             units.priceMultiplier
         ) = vault.scales();
+        units.pair = vault.PAIR();
     }
 
     function _word(IVault vault, uint256 slot) private view returns (uint256) {

@@ -6,6 +6,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
 import {ILens, LiquidationView, MarketView, PositionView, TickView, Verdict} from "../interfaces/ILens.sol";
+import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {Caps, IVault, Ramp, RiskParameters} from "../interfaces/IVault.sol";
 import {AdaptiveRate} from "../libraries/AdaptiveRate.sol";
@@ -248,7 +249,7 @@ contract Lens is ILens {
         }
     }
 
-    function _addRates(MarketView memory m, MarketReader.Reading memory r) private pure {
+    function _addRates(MarketView memory m, MarketReader.Reading memory r) private view {
         m.borrowIndex = r.ledger.borrowIndex;
         m.rateAtTarget = r.ledger.rateAtTarget;
         m.reserveFactor = r.ledger.reserveFactor;
@@ -257,8 +258,14 @@ contract Lens is ILens {
         m.cash = r.ledger.cash;
         m.reserves = r.ledger.reserves;
         m.utilization = Market.utilization(m.totalDebt, m.cash);
-        (m.borrowRate, ) = AdaptiveRate.accrue(m.utilization, m.rateAtTarget, 0);
-        m.lendRate = (m.borrowRate.mulDiv(m.utilization, Market.WAD) * (100 - m.reserveFactor)) / 100;
+        (uint256 rate, ) = AdaptiveRate.accrue(m.utilization, m.rateAtTarget, 0);
+        uint256 fee = (rate * m.reserveFactor) / 100;
+        uint256 insured;
+        if (r.units.pair != address(0)) {
+            (m.surcharge, insured, m.spared) = IMarketPair(r.units.pair).rateOf(address(r.vault));
+        }
+        m.borrowRate = rate + m.surcharge - fee.mulDiv(m.spared, Market.WAD);
+        m.lendRate = (rate - fee + m.surcharge - insured).mulDiv(m.utilization, Market.WAD);
     }
 
     // ------------------------------------------------------------------ positions and ticks

@@ -14,7 +14,7 @@ import type { protocolModule } from "./Protocol.ts";
 import type { safesModule } from "./Safes.ts";
 
 export function accessModule(
-  { markets, sentinel }: Parameters,
+  { markets, pairs, sentinel }: Parameters,
   safes: ReturnType<typeof safesModule>,
   protocol: ReturnType<typeof protocolModule>,
   listed: ReturnType<typeof marketsModule>,
@@ -36,12 +36,16 @@ export function accessModule(
       }
     };
     for (const kind of KINDS) {
-      if (kind === "Vault") continue;
+      if (kind === "Vault" || kind === "MarketPair") continue;
       permit(kind, kind, entry<ContractFuture<string>>(contracts, kind));
     }
     for (const { id } of markets) {
       const key = marketKey(id);
       permit("Vault", key, entry(vaults, `${key}_vault`));
+    }
+    for (const { id } of pairs) {
+      const key = `${marketKey(id)}_pair`;
+      permit("MarketPair", key, entry(vaults, key));
     }
 
     const account =

@@ -3,7 +3,7 @@ import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
 import type { ContractFuture } from "@nomicfoundation/ignition-core";
 import { ZeroAddress } from "ethers";
 
-import { entry, type MarketParameters, type Parameters, parseAmount } from "../parameters.ts";
+import { entry, type MarketParameters, type PairParameters, type Parameters, parseAmount } from "../parameters.ts";
 import { feedKey, type feedsModule } from "./Feeds.ts";
 import { poolKey, type poolsModule } from "./Pools.ts";
 import type { protocolModule } from "./Protocol.ts";
@@ -11,6 +11,7 @@ import { proxyOf } from "./proxy.ts";
 
 const NO_FEED = { feed: ZeroAddress, maxAge: 0, minAnswer: 0, maxAnswer: 0 };
 const CAP_DECIMALS = 6; // caps are millionths of a whole token
+const YEAR = 31_536_000;
 
 /** Results are keyed by the market's id with underscores: identifiers allow no dash. */
 export const marketKey = (id: string) => id.replaceAll("-", "_");
@@ -31,6 +32,11 @@ export function marketsModule(
     const vaults: Record<string, ContractFuture<string>> = {};
     const oracles: Record<string, ContractFuture<string>> = {};
     const admins: Record<string, ContractFuture<string>> = {};
+    const pairs: Record<string, ContractFuture<string>> = {};
+    for (const pair of parameters.pairs) {
+      const key = `${marketKey(pair.id)}_pair`;
+      pairs[key] = m.contract("MarketPair", [deployed.AccessManager, termsOf(pair)], { id: key });
+    }
     for (const market of parameters.markets) {
       const key = marketKey(market.id);
       const oracle = oracleOf(market);
@@ -47,6 +53,7 @@ export function marketsModule(
             liquidator: deployed.Liquidator,
             brake: deployed.EmergencyBrake,
             insurance: deployed.InsuranceFund,
+            pair: pairOf(market.id),
           },
         ],
         { id: `${key}_implementation`, libraries },
@@ -75,7 +82,28 @@ export function marketsModule(
       oracles[`${key}_oracle`] = oracle;
       admins[`${key}_admin`] = admin;
     }
-    return { ...vaults, ...oracles, ...admins };
+    for (const { id, long, short } of parameters.pairs) {
+      const key = `${marketKey(id)}_pair`;
+      const [longs, shorts] = [long, short].map((market) => entry(vaults, `${marketKey(market)}_vault`));
+      m.call(entry(pairs, key), "link", [longs!, shorts!], { id: `${key}_link` });
+    }
+    return { ...vaults, ...oracles, ...admins, ...pairs };
+
+    function pairOf(market: string) {
+      const pair = parameters.pairs.find(({ long, short }) => long === market || short === market);
+      return pair === undefined ? ZeroAddress : entry(pairs, `${marketKey(pair.id)}_pair`);
+    }
+
+    function termsOf(pair: PairParameters) {
+      return {
+        maxRate: BigInt(Math.floor((pair.maxRatePercentPerYear * 1e16) / YEAR)),
+        deadBand: BigInt(Math.round(pair.deadBandPercent * 1e6)) * 10n ** 10n,
+        halfLife: pair.halfLifeSeconds,
+        insuranceShare: pair.insuranceSharePercent,
+        sparedShare: pair.sparedSharePercent,
+        floor: parseAmount(pair.floor, CAP_DECIMALS),
+      };
+    }
 
     function vaultLibraries() {
       const liquidation = m.library("Liquidation");

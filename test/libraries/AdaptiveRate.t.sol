@@ -19,7 +19,7 @@ contract AdaptiveRateTest is Test {
         assertLe(end, MAX, "rate at target at most MAX");
         assertLe(MIN / 4, rate, "rate at least MIN / 4");
         assertLe(rate, MAX * 4, "rate at most MAX * 4");
-        uint256 factor = AdaptiveRate.growth(rate, elapsed);
+        uint256 factor = AdaptiveRate.growth(rate * elapsed);
         assertLe(1e18, factor, "debt never shrinks");
         assertLe(factor, 486e24, "growth is capped at e^20");
     }
@@ -74,12 +74,12 @@ contract AdaptiveRateTest is Test {
         uint256 parts = bound(pokes, 2, 40);
         elapsed -= elapsed % parts;
         (uint256 rate, uint256 end) = AdaptiveRate.accrue(utilization, start, elapsed);
-        uint256 once = AdaptiveRate.growth(rate, elapsed);
+        uint256 once = AdaptiveRate.growth(rate * elapsed);
         uint256 many = 1e18;
         uint256 current = start;
         for (uint256 i; i < parts; i++) {
             (rate, current) = AdaptiveRate.accrue(utilization, current, elapsed / parts);
-            many = (many * AdaptiveRate.growth(rate, elapsed / parts)) / 1e18;
+            many = (many * AdaptiveRate.growth(rate * (elapsed / parts))) / 1e18;
         }
         // Rate at target: each poke rounds down by at most one unit, that later pokes may double.
         assertNear(current, end, 2 * parts + end / 1e12, "rate at target");

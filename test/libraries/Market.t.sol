@@ -92,12 +92,12 @@ contract MarketTest is Test {
 
     function test_reservesGetTheirShareOfTheTokensThatInterestBrings() public {
         VM.warp(2_000_000);
-        Market.Units memory u = Market.Units(25, 1, 1, 1e12, 1, 1); // a debt token of 6 decimals
+        Market.Units memory u = Market.Units(25, 1, 1, 1e12, 1, 1, address(0)); // a debt token of 6 decimals
         for (uint256 i; i < 32; i++) {
             Market.Ledger memory l = _ledger();
             l.debt = uint104(anyLength(uint256(keccak256(abi.encode(i))), 70, 90));
             uint256 debt = Market.debtTokensDown(Market.unitsDown(l.debt, l.borrowIndex), u);
-            Market.charge(l, u);
+            Market.charge(l, u, address(this));
             uint256 after_ = Market.debtTokensDown(Market.unitsDown(l.debt, l.borrowIndex), u);
             assertEq(l.reserves, 7 + after_ - debt, "all of it, at 100 percent");
             assertEq(l.accruedAt, 2_000_000, "charged up to now");
@@ -108,7 +108,7 @@ contract MarketTest is Test {
     function test_nothingOwedNoInterest() public {
         VM.warp(2_000_000);
         Market.Ledger memory l = _ledger();
-        Market.charge(l, _units());
+        Market.charge(l, _units(), address(this));
         assertEq(l.borrowIndex, 2 ** 72, "index");
         assertEq(l.reserves, 7, "reserves");
         assertEq(l.accruedAt, 2_000_000, "charged up to now");
@@ -122,14 +122,14 @@ contract MarketTest is Test {
         l.borrowIndex = type(uint104).max;
         l.reserves = type(uint112).max;
         l.debt = type(uint104).max;
-        Market.charge(l, _units());
+        Market.charge(l, _units(), address(this));
         assertEq(l.borrowIndex, type(uint104).max, "index");
         assertEq(l.reserves, type(uint112).max, "reserves");
         l.borrowIndex = type(uint104).max / 2 + 1;
         l.accruedAt = 1;
         l.rateAtTarget = uint40(uint256(2e18) / 365 days);
         VM.warp(2 ** 31);
-        Market.charge(l, _units());
+        Market.charge(l, _units(), address(this));
         assertEq(l.borrowIndex, type(uint104).max, "index grown beyond its field");
         assertEq(l.reserves, type(uint112).max, "reserves grown beyond theirs");
     }
@@ -142,7 +142,7 @@ contract MarketTest is Test {
     }
 
     function test_pricesAreTurnedIntoTheBooksAndBack() public pure {
-        Market.Units memory u = Market.Units(25, 1, 1, 1, 1, 1_000);
+        Market.Units memory u = Market.Units(25, 1, 1, 1, 1, 1_000, address(0));
         uint256 index = 3 * 2 ** 71; // 1.5
         assertEq(Market.bookPriceDown(10 << 128, index, u), (uint256(20_000) << 128) / 3, "down");
         assertEq(Market.bookPriceUp(10 << 128, index, u), (uint256(20_000) << 128) / 3 + 1, "up");
@@ -159,7 +159,7 @@ contract MarketTest is Test {
     }
 
     function test_tokensAndUnitsOfEitherScale() public pure {
-        Market.Units memory fine = Market.Units(25, 1, 1e6, 1, 1e6, 1); // tokens of 24 decimals
+        Market.Units memory fine = Market.Units(25, 1, 1e6, 1, 1e6, 1, address(0)); // tokens of 24 decimals
         assertEq(Market.debtUnitsDown(1_999_999, fine), 1, "debt, down");
         assertEq(Market.debtUnitsUp(1_000_001, fine), 2, "debt, up");
         assertEq(Market.debtTokensDown(2, fine), 2_000_000, "debt tokens, down");
@@ -167,7 +167,7 @@ contract MarketTest is Test {
         assertEq(Market.collateralUnitsDown(1_999_999, fine), 1, "collateral, down");
         assertEq(Market.collateralUnitsUp(1_000_001, fine), 2, "collateral, up");
         assertEq(Market.collateralTokensDown(2, fine), 2_000_000, "collateral tokens");
-        Market.Units memory coarse = Market.Units(25, 1e12, 1, 1e12, 1, 1); // tokens of 6 decimals
+        Market.Units memory coarse = Market.Units(25, 1e12, 1, 1e12, 1, 1, address(0)); // tokens of 6 decimals
         assertEq(Market.debtUnitsDown(3, coarse), 3e12, "debt, down");
         assertEq(Market.debtUnitsUp(3, coarse), 3e12, "debt, up");
         assertEq(Market.debtTokensDown(1_999_999_999_999, coarse), 1, "debt tokens, down");
@@ -244,6 +244,6 @@ contract MarketTest is Test {
     }
 
     function _units() private pure returns (Market.Units memory) {
-        return Market.Units(25, 1, 1, 1, 1, 1);
+        return Market.Units(25, 1, 1, 1, 1, 1, address(0));
     }
 }

@@ -150,7 +150,7 @@ contract BookHarness is IInsuranceFund {
     // ------------------------------------------------------------------ views
 
     function units() public view returns (Market.Units memory) {
-        return Market.Units(SPACING, 1, 1, 1, 1, 1);
+        return Market.Units(SPACING, 1, 1, 1, 1, 1, address(0));
     }
 
     function terms(Price memory price) public view returns (Sale.Terms memory) {

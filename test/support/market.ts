@@ -256,6 +256,7 @@ export async function deployMarket(
         liquidator: await liquidator.getAddress(),
         brake: await brake.getAddress(),
         insurance: await insurance.getAddress(),
+        pair: ethers.ZeroAddress,
       },
     ],
     {

@@ -1,7 +1,9 @@
-import { type BlockTag, Contract, type ContractRunner } from "ethers";
+import { type BlockTag, Contract, type ContractRunner, ZeroAddress } from "ethers";
 
 import type { MarketAddresses } from "../addresses.ts";
+import type { FundingTerms } from "../core/funding.ts";
 import type { MarketState } from "../core/position.ts";
+import { MarketPair__factory } from "../types/index.ts";
 import type { LiquidationViewStructOutput, MarketViewStructOutput } from "../types/Lens.ts";
 import type { Contracts } from "./connect.ts";
 import { isRevert } from "./errors.ts";
@@ -19,6 +21,8 @@ export type LiquidationView = LiquidationViewStructOutput;
 export interface MarketReading {
   addresses: MarketAddresses;
   symbols: { collateral: string; debt: string };
+  /** Of its pair; undefined: it has none. */
+  funding: FundingTerms | undefined;
   /** As the Lens gives it. */
   view: MarketViewStructOutput;
   /** What core measures positions with. */
@@ -35,8 +39,9 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
   const { lens, addresses } = contracts;
   const fixed = await Promise.all(
     addresses.markets.map(async (market) => {
-      const [scales, collateral, debt] = await Promise.all([
+      const [scales, funding, collateral, debt] = await Promise.all([
         contracts.vault(market).scales(),
+        fundingOf(await contracts.vault(market).PAIR(), runner),
         symbolOf(market.collateral, runner),
         symbolOf(market.debt, runner),
       ]);
@@ -44,6 +49,7 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
       return {
         addresses: market,
         symbols: { collateral, debt },
+        funding,
         units: {
           spacing: market.spacing,
           collateralMultiplier,
@@ -115,6 +121,15 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
       brake: { level, until: until[level] },
     };
   }
+}
+
+async function fundingOf(pair: string, runner: ContractRunner): Promise<FundingTerms | undefined> {
+  if (pair === ZeroAddress) return undefined;
+  const [maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor] = await MarketPair__factory.connect(
+    pair,
+    runner,
+  ).terms();
+  return { maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor };
 }
 
 async function symbolOf(token: string, runner: ContractRunner): Promise<string> {

@@ -25,7 +25,8 @@ import {
 } from "../core/leverage.ts";
 import { BPS, WAD, max, min } from "../core/math.ts";
 import { type Position, ltvOfLeverage } from "../core/position.ts";
-import { RATE_BOUNDS, YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
+import { fundedRate, rateBounds } from "../core/funding.ts";
+import { YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
 import { collateralUnitsDown, formatAmount, valueInDebt } from "../core/units.ts";
 import type { ILeverageRouter } from "../types/LeverageRouter.ts";
 import type { Contracts } from "./connect.ts";
@@ -470,7 +471,11 @@ function marketFigures({ reading, p, collateral, debt }: Leg): MarketFigures {
     collateral === ALL
       ? figuresOf({ tick: 0, debt: 0n, surplus: 0n }, state)
       : figuresOf(positionAfter(p, collateral, moved, state), state);
-  const rate = rateAt(utilizationOf(view.totalDebt + moved, view.cash - moved), view.rateAtTarget);
+  const rate = fundedRate(
+    rateAt(utilizationOf(view.totalDebt + moved, view.cash - moved), view.rateAtTarget),
+    view,
+  );
+  const bounds = rateBounds(view.reserveFactor, reading.funding);
   const price = after.liquidationPrice;
   return {
     market: reading.addresses.id,
@@ -479,8 +484,8 @@ function marketFigures({ reading, p, collateral, debt }: Leg): MarketFigures {
     rate: {
       before: view.borrowRate * YEAR,
       after: rate * YEAR,
-      least: RATE_BOUNDS.least * YEAR,
-      most: RATE_BOUNDS.most * YEAR,
+      least: bounds.least * YEAR,
+      most: bounds.most * YEAR,
     },
     forecast:
       price === undefined

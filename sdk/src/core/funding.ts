@@ -1,6 +1,6 @@
 import { expWad, lnWad } from "./exp.ts";
 import { WAD, max, min } from "./math.ts";
-import { accrueRate } from "./rate.ts";
+import { RATE_BOUNDS, accrueRate } from "./rate.ts";
 
 // The skew surcharge of two markets that mirror each other, to the unit what contracts/MarketPair.sol charges. While the
 // debts stay what they are it makes no difference how often, or whether, anybody accrues: the path is integrated exactly.
@@ -111,6 +111,21 @@ export function reliefOf(
   { sparedShare }: FundingTerms,
 ): bigint {
   return (((rate * reserveFactor) / 100n) * ((sparedShare * spared) / 100n)) / BILLION;
+}
+
+/** What borrowers pay per second, WAD, when a market's own rate is `base`: with what its pair adds and spares now. */
+export function fundedRate(
+  base: bigint,
+  now: { surcharge: bigint; spared: bigint; reserveFactor: bigint },
+): bigint {
+  return base + now.surcharge - (((base * now.reserveFactor) / 100n) * now.spared) / WAD;
+}
+
+/** The least and the greatest rate that a market can ever charge; without terms it has no pair. */
+export function rateBounds(reserveFactor: bigint, terms?: FundingTerms): { least: bigint; most: bigint } {
+  const { least, most } = RATE_BOUNDS;
+  if (terms === undefined) return { least, most };
+  return { least: least - (least * reserveFactor * terms.sparedShare) / 10_000n, most: most + terms.maxRate };
 }
 
 /** One side's lending, for a forecast. */

@@ -47,7 +47,12 @@ export function accrueRate(
 
 /** e^(rate × seconds), WAD: what a debt grows by at a rate that stays; at most e^20. */
 export function growth(rate: bigint, seconds: bigint): bigint {
-  return expWad(min(rate * seconds, MAX_EXPONENT));
+  return growthOf(rate * seconds);
+}
+
+/** The same of an exponent, WAD. */
+export function growthOf(exponent: bigint): bigint {
+  return expWad(min(exponent, MAX_EXPONENT));
 }
 
 function distanceFromTarget(utilization: bigint): bigint {

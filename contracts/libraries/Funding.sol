@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
+
+/// @title Funding
+/// @notice The skew of two markets that mirror each other, and what it charges each of them. The skew, in parts of the
+/// full rate, follows the imbalance of their debts' values with a half-life. Between two changes of a value it is an
+/// exponential whose integral is known: how often anyone looks does not matter.
+/// @dev Signed values are positive while the longs are heavy. Every division truncates.
+library Funding {
+    using SafeCast for uint256;
+
+    /// @dev What a pair never changes.
+    struct Terms {
+        uint256 deadBand; //  WAD: an imbalance up to this costs nothing
+        uint256 halfLife; //  seconds
+        uint256 floor; //     millionths of a quote token: a smaller book counts as this large
+    }
+
+    /// @dev What a side owes since it last took: billionths of a second at the full rate, while it was heavy (`charged`)
+    /// and while the other was (`spared`).
+    struct Due {
+        uint64 charged;
+        uint64 spared;
+    }
+
+    /// @dev Two slots, and the price, which only the short market's changes read. Values: millionths of a quote token.
+    struct State {
+        uint80 valueLong;
+        uint80 valueShort;
+        int64 skew; //       WAD, at updatedAt
+        uint32 updatedAt;
+        Due long;
+        Due short;
+        uint256 price; //    of the base token in the quote token, Q128.128: the last Fresh one
+    }
+
+    int256 private constant WAD = 1e18;
+    int256 private constant LN2 = 693_147_180_559_945_309;
+    uint256 private constant DEBT_UNITS = 1e12; // in a millionth of a whole token
+
+    /// @notice The state as it is now.
+    function advanced(State storage self, Terms memory terms) internal view returns (State memory s) {
+        s = self;
+        uint256 elapsed = block.timestamp - s.updatedAt;
+        if (elapsed == 0) return s;
+        int256 target = targetOf(s.valueLong, s.valueShort, terms);
+        (int256 skew, int256 heavyLong, int256 heavyShort) = _follow(s.skew, target, elapsed, terms.halfLife);
+        s.skew = int64(skew);
+        s.updatedAt = uint32(block.timestamp);
+        s.long.charged = _plus(s.long.charged, heavyLong);
+        s.long.spared = _plus(s.long.spared, heavyShort);
+        s.short.charged = _plus(s.short.charged, heavyShort);
+        s.short.spared = _plus(s.short.spared, heavyLong);
+    }
+
+    /// @notice Records what a side owes now (debt units, 18 decimals), and that it has been charged up to now.
+    /// @param price of the base token, Q128.128, if a Fresh one is known; else 0, and the last one holds.
+    function push(State storage self, Terms memory terms, bool isLong, uint256 debt, uint256 price) internal {
+        State memory s = advanced(self, terms);
+        if (price != 0 && price != s.price) self.price = s.price = price;
+        uint256 millionths = debt / DEBT_UNITS;
+        if (isLong) {
+            s.valueLong = _cap80(millionths);
+            delete s.long;
+        } else {
+            // A price above 2¹²⁸ whole tokens overflows nothing before the cap.
+            s.valueShort = _cap80(FixedPointMathLib.fullMulDiv(Math.min(millionths, 1 << 100), s.price, 1 << 128));
+            delete s.short;
+        }
+        (self.valueLong, self.valueShort, self.skew, self.updatedAt) = (
+            s.valueLong,
+            s.valueShort,
+            s.skew,
+            s.updatedAt
+        );
+        (self.long, self.short) = (s.long, s.short);
+    }
+
+    /// @notice Where the skew goes while the values stay: the imbalance beyond the dead band, WAD.
+    function targetOf(
+        uint256 valueLong,
+        uint256 valueShort,
+        Terms memory terms
+    ) internal pure returns (int256) {
+        // No overflow: values are below 2⁸⁰, the floor is not 0 and the dead band below WAD.
+        unchecked {
+            uint256 total = Math.max(valueLong + valueShort, terms.floor);
+            int256 imbalance = ((int256(valueLong) - int256(valueShort)) * WAD) / int256(total);
+            int256 beyond = (imbalance < 0 ? -imbalance : imbalance) - int256(terms.deadBand);
+            if (beyond <= 0) return 0;
+            int256 target = (beyond * WAD) / (WAD - int256(terms.deadBand));
+            return imbalance < 0 ? -target : target;
+        }
+    }
+
+    /// @dev The skew after `elapsed` seconds, and its integral, WAD seconds: where it is positive, and where it is negative.
+    function _follow(
+        int256 skew,
+        int256 target,
+        uint256 elapsed,
+        uint256 halfLife
+    ) private pure returns (int256 end, int256 heavyLong, int256 heavyShort) {
+        // No overflow: |skew|, |target| ≤ WAD < 2⁶⁰; elapsed and halfLife < 2³², so life < 2⁹³; logarithms < 2⁷⁰.
+        unchecked {
+            int256 life = (int256(halfLife) * WAD * WAD) / LN2; // WAD seconds in which a distance falls to 1 / e
+            int256 decay = FixedPointMathLib.expWad(-((int256(elapsed) * WAD * WAD) / life));
+            int256 distance = skew - target;
+            end = target + (distance * decay) / WAD;
+            int256 total = target * int256(elapsed) + (distance * life * (WAD - decay)) / (WAD * WAD);
+            int256 first = total;
+            if ((skew > 0 && end < 0) || (skew < 0 && end > 0)) {
+                // Up to where it is 0.
+                int256 logarithm = FixedPointMathLib.lnWad(((target - skew) * WAD) / target);
+                first = (life * (skew + (target * logarithm) / WAD)) / WAD;
+                if (skew > 0 ? first < 0 : first > 0) first = 0;
+                int256 second = total - first;
+                if (skew > 0 ? second > 0 : second < 0) second = 0;
+                return skew > 0 ? (end, first, -second) : (end, second, -first);
+            }
+            return total > 0 ? (end, total, int256(0)) : (end, int256(0), -total);
+        }
+    }
+
+    /// @dev Adds WAD seconds, in billionths of a second; saturates after five centuries.
+    function _plus(uint64 due, int256 integral) private pure returns (uint64) {
+        return uint64(Math.min(due + uint256(integral) / 1e9, type(uint64).max));
+    }
+
+    function _cap80(uint256 value) private pure returns (uint80) {
+        return uint80(Math.min(value, type(uint80).max));
+    }
+}

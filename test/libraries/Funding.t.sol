@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Funding} from "../../contracts/libraries/Funding.sol";
+import {Test} from "../support/Vm.sol";
+
+contract FundingTest is Test {
+    using Funding for Funding.State;
+
+    uint256 private constant WAD = 1e18;
+    uint256 private constant START = 1_700_000_000;
+    uint256 private constant ONE = 1 << 128;
+
+    Funding.State private _once;
+    Funding.State private _often;
+
+    /// @dev The values of a fuzz run: sides up to 10¹⁵ quote tokens, the skew anywhere.
+    function _set(
+        uint256 long,
+        uint256 short,
+        int256 skew,
+        uint256 halfLife
+    ) private returns (Funding.Terms memory terms) {
+        terms = Funding.Terms({deadBand: 0.05e18, halfLife: bound(halfLife, 1 hours, 30 days), floor: 1e12});
+        VM.warp(START);
+        Funding.State memory s;
+        s.valueLong = uint80(bound(long, 0, 1e21));
+        s.valueShort = uint80(bound(short, 0, 1e21));
+        s.skew = int64((skew % int256(WAD + 1)));
+        s.updatedAt = uint32(START);
+        s.price = ONE;
+        _once = s;
+        _often = s;
+    }
+
+    function _poke(Funding.Terms memory terms) private {
+        Funding.State memory s = _often.advanced(terms);
+        (_often.skew, _often.updatedAt, _often.long, _often.short) = (s.skew, s.updatedAt, s.long, s.short);
+    }
+
+    function testFuzz_F1_pokesChangeNothing(
+        uint256 long,
+        uint256 short,
+        int256 skew,
+        uint256 halfLife,
+        uint256 elapsed,
+        uint256 seed
+    ) public {
+        Funding.Terms memory terms = _set(long, short, skew, halfLife);
+        elapsed = bound(elapsed, 1, 365 days);
+        uint256 at;
+        uint256 pokes;
+        while (at < elapsed) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            at += bound(seed, 1, elapsed / 16 + 1);
+            if (at > elapsed) at = elapsed;
+            VM.warp(START + at);
+            _poke(terms);
+            pokes++;
+        }
+        Funding.State memory once = _once.advanced(terms);
+        Funding.State memory often = _often.advanced(terms);
+        // A poke truncates the skew by some WAD⁻¹, which lasts for a half-life, and every due by a billionth of a second.
+        uint256 skewError = 4 * (pokes + 1);
+        uint256 dueError = 2 * (pokes + 1) + (skewError * (elapsed + 2 * terms.halfLife)) / 1e9;
+        assertNear(_unsigned(once.skew), _unsigned(often.skew), skewError, "skew");
+        assertNear(once.long.charged, often.long.charged, dueError, "longs charged");
+        assertNear(once.long.spared, often.long.spared, dueError, "longs spared");
+        assertNear(once.short.charged, often.short.charged, dueError, "shorts charged");
+        assertNear(once.short.spared, often.short.spared, dueError, "shorts spared");
+    }
+
+    function testFuzz_F2_boundedAndTowardsTheTarget(
+        uint256 long,
+        uint256 short,
+        int256 skew,
+        uint256 halfLife,
+        uint256 elapsed
+    ) public {
+        Funding.Terms memory terms = _set(long, short, skew, halfLife);
+        elapsed = bound(elapsed, 1, 100 * 365 days);
+        VM.warp(START + elapsed);
+        int256 target = Funding.targetOf(_once.valueLong, _once.valueShort, terms);
+        int256 start = _once.skew;
+        Funding.State memory s = _once.advanced(terms);
+        assertLe(_unsigned(target), WAD + WAD, "the target is at most the full rate");
+        assertTrue(target <= int256(WAD) && target >= -int256(WAD), "the target is at most the full rate");
+        (int256 least, int256 most) = start < target ? (start, target) : (target, start);
+        assertTrue(s.skew >= least && s.skew <= most, "between where it was and its target");
+        // Nobody is charged for more than the time that has passed, and only the heavy side is.
+        assertLe(uint256(s.long.charged) + s.short.charged, elapsed * 1e9, "at most the full rate");
+        assertEq(s.long.charged, s.short.spared, "who is charged, and who is spared meanwhile");
+        assertEq(s.short.charged, s.long.spared, "who is charged, and who is spared meanwhile");
+        if (start >= 0 && target >= 0) assertEq(s.short.charged, 0, "shorts were never heavy");
+        if (start <= 0 && target <= 0) assertEq(s.long.charged, 0, "longs were never heavy");
+    }
+
+    function testFuzz_F2_imbalanceWithinTheDeadBandIsFree(uint256 long, uint256 part) public {
+        Funding.Terms memory terms = _set(0, 0, 0, 12 hours);
+        long = bound(long, 1e12, 1e21);
+        // (L − S) / (L + S) ≤ 5 %
+        uint256 short = long - (long * bound(part, 0, 95)) / 1_000;
+        assertEq(Funding.targetOf(long, short, terms), 0, "free");
+        assertEq(Funding.targetOf(short, long, terms), 0, "free");
+        assertTrue(Funding.targetOf(long, (long * 9) / 10, terms) > 0, "longs pay");
+        assertTrue(Funding.targetOf((long * 9) / 10, long, terms) < 0, "shorts pay");
+    }
+
+    function testFuzz_F3_neverReverts(
+        uint256 long,
+        uint256 short,
+        int256 skew,
+        uint256 debt,
+        uint256 price,
+        uint32 elapsed,
+        bool isLong
+    ) public {
+        Funding.Terms memory terms = _set(0, 0, skew, 12 hours);
+        _once.valueLong = uint80(long);
+        _once.valueShort = uint80(short);
+        VM.warp(START + elapsed % (type(uint32).max - START));
+        _once.push(terms, isLong, debt, price);
+        Funding.Due memory own = isLong ? _once.long : _once.short;
+        assertEq(own.charged, 0, "taken");
+        assertEq(own.spared, 0, "taken");
+    }
+
+    function test_halfLife() public {
+        Funding.Terms memory terms = _set(1e20, 0, 0, 12 hours);
+        VM.warp(START + 12 hours);
+        assertNear(_unsigned(_once.advanced(terms).skew), WAD + WAD / 2, 2, "half of the way");
+        VM.warp(START + 24 hours);
+        assertNear(_unsigned(_once.advanced(terms).skew), WAD + (WAD * 3) / 4, 2, "three quarters");
+    }
+
+    function test_valuesTheShortsDebtAtTheLastPrice() public {
+        Funding.Terms memory terms = _set(0, 0, 0, 12 hours);
+        _once.push(terms, false, 3e18, 2_000 * ONE);
+        assertEq(_once.valueShort, 6_000e6, "at the price that came with it");
+        _once.push(terms, false, 1e18, 0);
+        assertEq(_once.valueShort, 2_000e6, "at the last one");
+        _once.push(terms, true, 500e18, 1_000 * ONE);
+        assertEq(_once.valueLong, 500e6, "is in the quote token already");
+        assertEq(_once.valueShort, 2_000e6, "until the short market says so");
+    }
+
+    /// @dev −WAD … WAD as 0 … 2 WAD.
+    function _unsigned(int256 skew) private pure returns (uint256) {
+        return uint256(skew + int256(WAD));
+    }
+}
