@@ -7,13 +7,19 @@ import {
   accrueRate,
   type FundingState,
   type FundingTerms,
+  fundedInterest,
   growthOf,
+  NOTHING_DUE,
   surchargeOf,
+  targetSkew,
   utilizationOf,
+  valueOfDebt,
 } from "@breakwater/sdk/core";
+import { connect, readForecast } from "@breakwater/sdk/chain";
 
 import { deployLocal, type Local, type LocalMarket } from "../deploy/local.ts";
 import { fundLenders } from "../scripts/start/book.ts";
+import { random } from "../scripts/drill/book.ts";
 import type { MarketPair } from "../sdk/src/types/index.ts";
 import { DAY, ETH, HOUR, MAX_UINT256, MIN_INT256, USDC, WAD } from "./support/market.ts";
 
@@ -42,6 +48,14 @@ async function fixture() {
   }
   return { local, bull: bull!, bear: bear! };
 }
+
+/** A pair whose markets both charged at `updatedAt`. */
+const stateOf = (
+  { valueLong, valueShort, skew }: { valueLong: bigint; valueShort: bigint; skew: bigint },
+  updatedAt: bigint,
+): FundingState => ({ valueLong, valueShort, skew, updatedAt, long: NOTHING_DUE, short: NOTHING_DUE });
+
+const indexAfter = (index: bigint, exponent: bigint): bigint => (index * growthOf(exponent) + WAD - 1n) / WAD;
 
 describe("MarketPair", function () {
   this.timeout(120_000);
@@ -94,7 +108,7 @@ describe("MarketPair", function () {
     expect(view.target).to.equal(0n);
   });
 
-  it("charges the heavy side to the unit what the SDK says, and insures its share of it", async () => {
+  it("F4: charges the heavy side to the unit what the SDK says, and insures its share of it", async () => {
     await goLong(15_000n * ETH, 12_000_000n * USDC);
     const opened = await timeOf();
     const before = await ledgerOf(long);
@@ -105,30 +119,18 @@ describe("MarketPair", function () {
     const elapsed = (await timeOf()) - opened;
     const after = await ledgerOf(long);
 
-    const state: FundingState = {
-      debtLong: pushed.valueLong,
-      debtShort: 0n,
-      price: pushed.price,
-      skew: 0n,
-      dueLong: 0n,
-      dueShort: 0n,
-      sparedLong: 0n,
-      sparedShort: 0n,
-      updatedAt: opened,
-    };
-    const { dueLong, skew } = accrueFunding(state, terms, opened + elapsed);
+    const { long: due, skew } = accrueFunding(stateOf(pushed, opened), terms, opened + elapsed);
     expect((await pair.read()).skew).to.equal(skew);
-    const surcharge = surchargeOf(dueLong, terms);
     const base = accrueRate(utilizationOf(before.totalDebt, before.cash), before.rateAtTarget, elapsed);
-    const exponent = base.rate * elapsed + surcharge;
-    const index = (before.borrowIndex * growthOf(exponent) + WAD - 1n) / WAD;
-    expect(after.borrowIndex).to.equal(index);
+    const charged = fundedInterest(base.rate * elapsed, elapsed, before.reserveFactor, due, terms);
+    expect(after.borrowIndex).to.equal(indexAfter(before.borrowIndex, charged.exponent));
     // a day at a rate that has come three quarters of the way to half of 30 %: some 0.03 %
-    expect(surcharge).to.be.within(2n * 10n ** 14n, 5n * 10n ** 14n);
+    expect(charged.surcharge).to.be.within(2n * 10n ** 14n, 5n * 10n ** 14n);
 
     const interest = after.totalDebt - before.totalDebt;
-    const cut = base.rate * elapsed * 10n + surcharge * terms.insuranceShare;
-    expect(after.reserves - before.reserves).to.be.closeTo((interest * cut) / (exponent * 100n), 1n);
+    expect(after.reserves - before.reserves).to.equal((interest * charged.cut) / WAD);
+    const cut = base.rate * elapsed * 10n + charged.surcharge * terms.insuranceShare;
+    expect(after.reserves - before.reserves).to.be.closeTo((interest * cut) / (charged.exponent * 100n), 1n);
   });
 
   it("spares the light side's borrowers a part of the reserve fee, and its lenders nothing", async () => {
@@ -136,17 +138,21 @@ describe("MarketPair", function () {
     await goLong(2_000n * ETH, 1_000_000n * USDC);
     const opened = await timeOf();
     const before = await ledgerOf(long);
-    expect((await pair.read()).target).to.be.lessThan(0n);
+    const pushed = await pair.read();
+    expect(pushed.target).to.be.lessThan(0n);
     await later(5n * DAY);
     await (await long.vault.accrueInterest()).wait();
     const elapsed = (await timeOf()) - opened;
     const after = await ledgerOf(long);
     const base = accrueRate(utilizationOf(before.totalDebt, before.cash), before.rateAtTarget, elapsed);
-    const without = (before.borrowIndex * growthOf(base.rate * elapsed) + WAD - 1n) / WAD;
-    expect(after.borrowIndex).to.be.lessThan(without);
+    const { long: due } = accrueFunding(stateOf(pushed, opened), terms, opened + elapsed);
+    const charged = fundedInterest(base.rate * elapsed, elapsed, before.reserveFactor, due, terms);
+    expect(after.borrowIndex).to.equal(indexAfter(before.borrowIndex, charged.exponent));
+    expect(after.borrowIndex).to.be.lessThan(indexAfter(before.borrowIndex, base.rate * elapsed));
     // at least what the lenders get: nine tenths
-    const lenders = (before.borrowIndex * growthOf((base.rate * elapsed * 9n) / 10n) + WAD - 1n) / WAD;
-    expect(after.borrowIndex).to.be.greaterThan(lenders);
+    expect(after.borrowIndex).to.be.greaterThan(
+      indexAfter(before.borrowIndex, (base.rate * elapsed * 9n) / 10n),
+    );
     const interest = after.totalDebt - before.totalDebt;
     const full = (before.totalDebt * (growthOf(base.rate * elapsed) - WAD)) / WAD;
     expect(interest - (after.reserves - before.reserves)).to.be.closeTo((full * 9n) / 10n, full / 10_000n);
@@ -160,22 +166,92 @@ describe("MarketPair", function () {
       await networkHelpers.time.increaseTo(opened + hour * HOUR - 1n);
       await short.vault.accrueInterest(); // pushes no other value
     }
-    const { skew } = accrueFunding(
-      {
-        debtLong: pushed.valueLong,
-        debtShort: 0n,
-        price: 0n,
-        skew: 0n,
-        dueLong: 0n,
-        dueShort: 0n,
-        sparedLong: 0n,
-        sparedShort: 0n,
-        updatedAt: opened,
-      },
-      terms,
-      opened + DAY,
-    );
+    const { skew } = accrueFunding(stateOf(pushed, opened), terms, opened + DAY);
     expect((await pair.read()).skew).to.be.closeTo(skew, 100n);
+  });
+
+  it("costs each side what the SDK forecast for the next day", async () => {
+    await goLong(15_000n * ETH, 12_000_000n * USDC);
+    await goShort(2_000_000n * USDC, 500n * ETH);
+    const contracts = connect(local.addresses, ethers.provider);
+    const forecastOf = async (id: string) =>
+      readForecast(contracts, local.addresses.markets.find((market) => market.id === id)!);
+    const at = await timeOf();
+    const forecast = (await forecastOf("weth-usdc"))!;
+    expect([forecast.long, forecast.short]).to.deep.equal([long.vault.target, short.vault.target]);
+    expect(forecast.hours.map(({ time }) => time)).to.deep.equal(
+      Array.from({ length: 24 }, (_, hour) => at + BigInt(hour + 1) * HOUR),
+    );
+    expect(forecast.target).to.be.greaterThan(forecast.skew);
+    const before = [await ledgerOf(long), await ledgerOf(short)];
+    await networkHelpers.time.increaseTo(at + DAY);
+    const after = [await ledgerOf(long), await ledgerOf(short)];
+    expect((await pair.read()).skew).to.be.closeTo(forecast.hours.at(-1)!.skew, WAD / 10n ** 4n);
+    for (const [i, side] of (["long", "short"] as const).entries()) {
+      const exponent = forecast.hours.reduce((sum, hour) => sum + hour[side].borrow * HOUR, 0n);
+      const grown = (after[i]!.borrowIndex * WAD) / before[i]!.borrowIndex - WAD;
+      expect(grown).to.be.closeTo(growthOf(exponent) - WAD, grown / 1_000n);
+    }
+    expect(await forecastOf("wbtc-usdc")).to.equal(undefined);
+  });
+
+  it("F4: keeps to the unit what the SDK reckons, whatever its markets push and when", async () => {
+    const next = random(1);
+    const sizeOf = (bits: number) =>
+      BigInt(Math.floor(next() * 2 ** 52)) << BigInt(Math.floor(next() * bits));
+    const senders = await Promise.all(
+      [long, short].map(async ({ vault }) => {
+        await networkHelpers.setBalance(vault.target as string, 10n ** 20n);
+        return ethers.getImpersonatedSigner(vault.target as string);
+      }),
+    );
+    let state = stateOf(await pair.read(), await timeOf());
+    let price = (await pair.read()).price;
+    let turns = 0;
+    for (let step = 0; step < 150; step++) {
+      const now = state.updatedAt + BigInt(1 + Math.floor(next() ** 6 * 2e7));
+      await networkHelpers.time.setNextBlockTimestamp(now);
+      const isLong = next() < 0.5;
+      // Mostly like each other, at times out of every proportion.
+      const usual = isLong ? 1n : 2_000n;
+      const debt =
+        next() < 0.1 ? sizeOf(120) : (BigInt(Math.floor(next() * 60_000_000)) * WAD + sizeOf(8)) / usual;
+      const ownPrice = (BigInt(Math.floor(1e9 + next() * 1e9)) << 128n) / 10n ** (isLong ? 6n : 12n);
+      const pushed = next() < 0.3 ? 0n : ownPrice;
+      await pair.connect(isLong ? senders[0]! : senders[1]!).push(debt, pushed);
+
+      const before = Math.sign(Number(state.skew));
+      state = accrueFunding(state, terms, now);
+      if (before * Math.sign(Number(state.skew)) < 0) turns++;
+      if (pushed !== 0n) price = isLong ? pushed : MAX_UINT256 / pushed;
+      if (isLong) state = { ...state, valueLong: valueOfDebt(debt), long: NOTHING_DUE };
+      else state = { ...state, valueShort: valueOfDebt(debt, price), short: NOTHING_DUE };
+
+      // The pair as of its last block, and as it will be some time later.
+      const view = await pair.read({ blockTag: "latest" });
+      expect([view.valueLong, view.valueShort, view.price]).to.deep.equal([
+        state.valueLong,
+        state.valueShort,
+        price,
+      ]);
+      expect([view.skew, view.target, view.updatedAt]).to.deep.equal([
+        state.skew,
+        targetSkew(state, terms),
+        now,
+      ]);
+      for (const [market, due] of [
+        [long, state.long],
+        [short, state.short],
+      ] as const) {
+        const surcharge = surchargeOf(due, terms);
+        expect([...(await pair.dueOf(market.vault))]).to.deep.equal([
+          surcharge,
+          (surcharge * terms.insuranceShare) / 100n,
+          (due.spared * terms.sparedShare) / 100n,
+        ]);
+      }
+    }
+    expect(turns, "of the heavy side").to.be.greaterThan(10);
   });
 
   it("F3: is repaid and left on a Dead price, at the last Fresh one", async () => {

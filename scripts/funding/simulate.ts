@@ -5,12 +5,13 @@ import {
   accrueRate,
   type FundingState,
   type FundingTerms,
-  millionths,
+  fundedInterest,
+  type FundingDue,
+  NOTHING_DUE,
   Q128,
   rateAt,
-  reliefOf,
-  surchargeOf,
   utilizationOf,
+  valueOfDebt,
   YEAR,
 } from "../../sdk/src/core.ts";
 import { normal, random } from "../drill/book.ts";
@@ -133,15 +134,12 @@ export function simulate(
     short: lenderOf(behaviour.size / 4 / prices[0]!.price, behaviour.elsewhere.base),
   };
   let pair: FundingState = {
-    debtLong: 0n,
-    debtShort: 0n,
-    price: priceOf(prices[0]!.price),
+    valueLong: 0n,
+    valueShort: 0n,
     skew: 0n,
-    dueLong: 0n,
-    dueShort: 0n,
-    sparedLong: 0n,
-    sparedShort: 0n,
     updatedAt: BigInt(prices[0]!.time),
+    long: NOTHING_DUE,
+    short: NOTHING_DUE,
   };
   const owed = { long: 0, short: 0 }; // tokens
   const hours: Hour[] = [];
@@ -151,8 +149,8 @@ export function simulate(
     const { time, price } = prices[i]!;
     const elapsed = time - prices[i - 1]!.time;
     pair = accrueFunding(pair, terms, BigInt(time));
-    const long = costOf(lenders.long, owed.long, elapsed, pair.dueLong, pair.sparedLong, terms);
-    const short = costOf(lenders.short, owed.short, elapsed, pair.dueShort, pair.sparedShort, terms);
+    const long = costOf(lenders.long, owed.long, elapsed, pair.long, terms);
+    const short = costOf(lenders.short, owed.short, elapsed, pair.short, terms);
     const hour: Hour = {
       time,
       price,
@@ -192,13 +190,10 @@ export function simulate(
     }
     pair = {
       ...pair,
-      debtLong: debtOf(owed.long),
-      debtShort: debtOf(owed.short),
-      price: priceOf(price),
-      dueLong: 0n,
-      dueShort: 0n,
-      sparedLong: 0n,
-      sparedShort: 0n,
+      valueLong: valueOfDebt(unitsOf(owed.long)),
+      valueShort: valueOfDebt(unitsOf(owed.short), priceOf(price)),
+      long: NOTHING_DUE,
+      short: NOTHING_DUE,
     };
   }
   return { outcome: tally.outcome(), hours };
@@ -253,7 +248,7 @@ function lend(lender: Lender, owed: number, elapsed: number, speed: number): voi
 }
 
 function utilization(lender: Lender, owed: number): bigint {
-  return utilizationOf(debtOf(owed), debtOf(Math.max(0, lender.deposits - owed)));
+  return utilizationOf(unitsOf(owed), unitsOf(Math.max(0, lender.deposits - owed)));
 }
 
 /** A year's base rate as a market shows it. */
@@ -273,25 +268,20 @@ interface Cost {
 }
 
 /** What the last `elapsed` seconds cost a side, shares a year; moves its rate at target. */
-function costOf(
-  lender: Lender,
-  owed: number,
-  elapsed: number,
-  due: bigint,
-  spared: bigint,
-  terms: FundingTerms,
-): Cost {
+function costOf(lender: Lender, owed: number, elapsed: number, due: FundingDue, terms: FundingTerms): Cost {
   const { rate, rateAtTarget } = accrueRate(utilization(lender, owed), lender.rateAtTarget, BigInt(elapsed));
   lender.rateAtTarget = rateAtTarget;
+  const seconds = BigInt(elapsed);
+  const { surcharge, relief } = fundedInterest(rate * seconds, seconds, RESERVE_FACTOR, due, terms);
   return {
     base: Number(rate) * PER_YEAR,
-    surcharge: (Number(surchargeOf(due, terms)) * PER_YEAR) / elapsed,
-    relief: (Number(reliefOf(spared, rate, RESERVE_FACTOR, terms)) * PER_YEAR) / elapsed,
+    surcharge: (Number(surcharge) * PER_YEAR) / elapsed,
+    relief: (Number(relief) * PER_YEAR) / elapsed,
   };
 }
 
-function debtOf(tokens: number): bigint {
-  return millionths(BigInt(Math.round(tokens * 1e6)) * 10n ** 12n);
+function unitsOf(tokens: number): bigint {
+  return BigInt(Math.round(tokens * 1e6)) * 10n ** 12n;
 }
 
 function priceOf(price: number): bigint {

@@ -5,11 +5,12 @@ import {
   advanceSkew,
   forecastFunding,
   imbalanceOf,
-  millionths,
+  fundedInterest,
+  NOTHING_DUE,
   Q128,
-  reliefOf,
   surchargeOf,
   targetSkew,
+  valueOfDebt,
   WAD,
   YEAR,
   type FundingState,
@@ -25,32 +26,29 @@ const TERMS: FundingTerms = {
   halfLife: 12n * HOUR,
   insuranceShare: 50n,
   sparedShare: 50n,
-  floor: millionths(1_000_000n * WAD),
+  floor: valueOfDebt(1_000_000n * WAD),
 };
 const PAIR: FundingState = {
-  debtLong: millionths(9_000_000n * WAD),
-  debtShort: millionths(1_500n * WAD),
-  price: 2_000n * Q128,
+  valueLong: valueOfDebt(9_000_000n * WAD),
+  valueShort: valueOfDebt(1_500n * WAD, 2_000n * Q128),
   skew: 0n,
-  dueLong: 0n,
-  dueShort: 0n,
-  sparedLong: 0n,
-  sparedShort: 0n,
   updatedAt: 1_000n,
+  long: NOTHING_DUE,
+  short: NOTHING_DUE,
 };
 
 describe("SDK: funding", () => {
   it("heads for the imbalance beyond the dead band, measured against a floor", () => {
     expect(imbalanceOf(PAIR, TERMS.floor)).to.equal(WAD / 2n);
     expect(targetSkew(PAIR, TERMS)).to.equal((WAD * 45n) / 95n);
-    const mirrored = { ...PAIR, debtLong: 3_000_000_000_000n, debtShort: 4_500_000_000n };
+    const mirrored = { ...PAIR, valueLong: PAIR.valueShort, valueShort: PAIR.valueLong };
     expect(targetSkew(mirrored, TERMS)).to.equal((-WAD * 45n) / 95n);
-    const within = { ...PAIR, debtLong: millionths(3_300_000n * WAD) };
+    const within = { ...PAIR, valueLong: valueOfDebt(3_300_000n * WAD) };
     expect(targetSkew(within, TERMS)).to.equal(0n);
-    expect(targetSkew({ ...PAIR, debtShort: 0n }, TERMS), "one side only").to.equal(WAD);
-    const tiny = { ...PAIR, debtLong: millionths(100_000n * WAD), debtShort: 0n };
+    expect(targetSkew({ ...PAIR, valueShort: 0n }, TERMS), "one side only").to.equal(WAD);
+    const tiny = { ...PAIR, valueLong: valueOfDebt(100_000n * WAD), valueShort: 0n };
     expect(imbalanceOf(tiny, TERMS.floor), "a tenth of the floor").to.equal(WAD / 10n);
-    expect(millionths(1n << 128n), "does not fit").to.equal((1n << 80n) - 1n);
+    expect(valueOfDebt(1n << 128n), "does not fit").to.equal((1n << 80n) - 1n);
   });
 
   it("goes half of its way in a half-life", () => {
@@ -91,7 +89,7 @@ describe("SDK: funding", () => {
     const next = random(2);
     for (let round = 0; round < 20; round++) {
       const start = { ...PAIR, skew: BigInt(Math.round((next() * 2 - 1) * 1e18)) };
-      const state = round % 2 === 0 ? start : { ...start, debtLong: millionths(500_000n * WAD) };
+      const state = round % 2 === 0 ? start : { ...start, valueLong: valueOfDebt(500_000n * WAD) };
       const end = state.updatedAt + BigInt(Math.floor(next() * 500_000));
       const once = accrueFunding(state, TERMS, end);
       let poked = state;
@@ -106,8 +104,10 @@ describe("SDK: funding", () => {
       }
       poked = accrueFunding(poked, TERMS, end);
       // Each poke drops less than a billionth of a second, and rounds the skew by two units at most.
-      for (const key of ["dueLong", "dueShort", "sparedLong", "sparedShort"] as const) {
-        expect(Number(poked[key] - once[key]), key).to.be.closeTo(0, pokes + 10);
+      for (const side of ["long", "short"] as const) {
+        for (const key of ["charged", "spared"] as const) {
+          expect(Number(poked[side][key] - once[side][key])).to.be.closeTo(0, pokes + 10);
+        }
       }
       expect(Number(poked.skew - once.skew)).to.be.closeTo(0, 2 * pokes);
     }
@@ -124,13 +124,13 @@ describe("SDK: funding", () => {
       expect(state.skew >= least && state.skew <= most, "between what it was and its target").to.be.true;
       expect(state.skew >= -WAD && state.skew <= WAD).to.be.true;
       const elapsed = (state.updatedAt - before.updatedAt) * 10n ** 9n;
-      const dues = state.dueLong - before.dueLong + (state.dueShort - before.dueShort);
-      expect(dues <= elapsed, "at most full rate").to.be.true;
+      expect(state.long.charged + state.short.charged <= elapsed, "at most full rate").to.be.true;
       state = {
         ...state,
-        debtLong: BigInt(Math.floor(next() ** 2 * 1e13)),
-        debtShort: BigInt(Math.floor(next() ** 2 * 1e10)),
-        price: BigInt(Math.floor(next() * 4_000)) * Q128,
+        valueLong: BigInt(Math.floor(next() ** 2 * 1e13)),
+        valueShort: BigInt(Math.floor(next() ** 2 * 1e13)),
+        long: NOTHING_DUE,
+        short: NOTHING_DUE,
       };
     }
   });
@@ -147,7 +147,7 @@ describe("SDK: funding", () => {
     const atNow = accrueFunding(state, TERMS, now);
     const after = accrueFunding(atNow, TERMS, now + 24n * HOUR);
     expect(Number(after.skew - hours.at(-1)!.skew)).to.be.closeTo(0, 48);
-    const charged = surchargeOf(after.dueLong - atNow.dueLong, TERMS);
+    const charged = surchargeOf(after.long, TERMS) - surchargeOf(atNow.long, TERMS);
     const forecast = hours.reduce((sum, hour) => sum + hour.long.surcharge * HOUR, 0n);
     expect(Number(charged - forecast)).to.be.closeTo(0, 24 * 3_600);
 
@@ -157,18 +157,36 @@ describe("SDK: funding", () => {
     expect(last.short.surcharge === 0n && last.long.relief === 0n).to.be.true;
     expect(last.long.base > first.long.base, "above the target utilization the base rate rises").to.be.true;
     for (const { long: l, short: s } of hours) {
-      expect(l.borrow).to.equal(l.base + l.surcharge - l.relief);
-      expect(s.borrow).to.equal(s.base + s.surcharge - s.relief);
+      expect(Number(l.borrow - (l.base + l.surcharge - l.relief))).to.be.closeTo(0, 1);
+      expect(Number(s.borrow - (s.base + s.surcharge - s.relief))).to.be.closeTo(0, 1);
     }
   });
 
-  it("spares the light side part of the reserve fee, never more than the fee", () => {
-    const rate = (WAD * 5n) / 100n / YEAR;
-    const day = 24n * HOUR * 10n ** 9n;
-    const fee = (rate * 24n * HOUR * 10n) / 100n;
-    expect(Number(reliefOf(day, rate, 10n, TERMS))).to.be.closeTo(Number(fee / 2n), 24 * 3_600);
-    expect(reliefOf(day, rate, 10n, { ...TERMS, sparedShare: 100n }) <= fee).to.be.true;
-    expect(reliefOf(0n, rate, 10n, TERMS)).to.equal(0n);
+  it("charges the heavy side and spares the light side part of the reserve fee, never more than the fee", () => {
+    const day = 24n * HOUR;
+    const base = ((WAD * 5n) / 100n / YEAR) * day;
+    const fee = base / 10n;
+    const due = (charged: bigint, spared: bigint) => ({
+      charged: charged * 10n ** 9n,
+      spared: spared * 10n ** 9n,
+    });
+    const interest = (d: ReturnType<typeof due>, terms = TERMS) => fundedInterest(base, day, 10n, d, terms);
+
+    const light = interest(due(0n, day));
+    expect(light).to.deep.equal({
+      exponent: base - fee / 2n,
+      surcharge: 0n,
+      relief: fee / 2n,
+      cut: ((fee - fee / 2n) * WAD) / (base - fee / 2n),
+    });
+    const all = interest(due(0n, 2n * day), { ...TERMS, sparedShare: 100n });
+    expect([all.relief, all.cut]).to.deep.equal([fee, 0n]);
+
+    const heavy = interest(due(day, 0n));
+    const surcharge = TERMS.maxRate * day;
+    expect([heavy.exponent, heavy.surcharge, heavy.relief]).to.deep.equal([base + surcharge, surcharge, 0n]);
+    expect(heavy.cut).to.equal(((fee + surcharge / 2n) * WAD) / (base + surcharge));
+    expect(fundedInterest(0n, 0n, 10n, NOTHING_DUE, TERMS).cut).to.equal(0n);
   });
 });
 

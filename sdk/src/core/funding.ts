@@ -7,7 +7,8 @@ import { RATE_BOUNDS, accrueRate } from "./rate.ts";
 
 const LN2 = 693_147_180_559_945_309n;
 const BILLION = 10n ** 9n;
-const MAX_DEBT = (1n << 80n) - 1n;
+const HOUR = 3_600n;
+const MAX_VALUE = (1n << 80n) - 1n;
 const MAX_DUE = (1n << 64n) - 1n;
 
 /** Fixed for a pair's life. */
@@ -17,34 +18,38 @@ export interface FundingTerms {
   halfLife: bigint; //      seconds in which the surcharge goes half of its way
   insuranceShare: bigint; // of the surcharge, percent; the lenders have the rest
   sparedShare: bigint; //   of the reserve fee, that the light side does not pay at full skew, percent
-  floor: bigint; //         millionths of a quote token: total debt below which imbalance is measured against this
+  floor: bigint; //         millionths of a quote token, not 0: a smaller book counts as this large
 }
 
-/** A pair as it was left at `updatedAt`. */
+/** Since a market last charged interest, billionths of a second at full skew: while it was heavy, while the other was. */
+export interface FundingDue {
+  charged: bigint;
+  spared: bigint;
+}
+
+/** A pair at `updatedAt`. */
 export interface FundingState {
-  debtLong: bigint; //    millionths of a quote token
-  debtShort: bigint; //   millionths of a base token
-  price: bigint; //       quote per base, whole tokens, Q128: the last Fresh one
-  skew: bigint; //        of the greatest surcharge, WAD; above 0 longs pay it, below 0 shorts
-  dueLong: bigint; //     surcharge since the long market accrued, billionths of a second at the greatest
-  dueShort: bigint;
-  sparedLong: bigint; //  surcharge of the shorts since the long market accrued, in the same unit
-  sparedShort: bigint;
+  valueLong: bigint; //  of the debts when their markets last changed, millionths of a quote token
+  valueShort: bigint;
+  skew: bigint; //       of the greatest surcharge, WAD; above 0 longs pay it, below 0 shorts
   updatedAt: bigint;
+  long: FundingDue;
+  short: FundingDue;
 }
 
-/** What a pair stores of a debt of `units` (18 decimals). */
-export function millionths(units: bigint): bigint {
-  return min(units / 10n ** 12n, MAX_DEBT);
+export const NOTHING_DUE: FundingDue = { charged: 0n, spared: 0n };
+
+/** What a pair keeps of a debt (units, 18 decimals) of the long side or, with a price (quote per base, Q128), of the short. */
+export function valueOfDebt(units: bigint, price = 1n << 128n): bigint {
+  return min((min(units / 10n ** 12n, 1n << 100n) * price) >> 128n, MAX_VALUE);
 }
 
 /** (L − S) / max(L + S, floor), WAD; above 0: longs owe more. */
-export function imbalanceOf(s: FundingState, floor: bigint): bigint {
-  const short = (s.debtShort * s.price) >> 128n;
-  return ((s.debtLong - short) * WAD) / max(s.debtLong + short, floor);
+export function imbalanceOf({ valueLong, valueShort }: FundingState, floor: bigint): bigint {
+  return ((valueLong - valueShort) * WAD) / max(valueLong + valueShort, floor);
 }
 
-/** Where the skew is going while the debts stay what they are. */
+/** Where the skew is going while the values stay what they are. */
 export function targetSkew(s: FundingState, { deadBand, floor }: FundingTerms): bigint {
   const imbalance = imbalanceOf(s, floor);
   const beyond = (imbalance < 0n ? -imbalance : imbalance) - deadBand;
@@ -83,34 +88,46 @@ function split(skew: bigint, target: bigint, tau: bigint, total: bigint): [bigin
   return [first, ofSign(total - first, target)];
 }
 
-/** The pair at `now`; what is due is not taken. */
+/** The pair at `now`; what is due stays due. */
 export function accrueFunding(s: FundingState, terms: FundingTerms, now: bigint): FundingState {
   const { skew, long, short } = advanceSkew(s.skew, targetSkew(s, terms), terms.halfLife, now - s.updatedAt);
   const add = (due: bigint, seconds: bigint) => min(due + seconds / BILLION, MAX_DUE);
-  return {
-    ...s,
-    skew,
-    dueLong: add(s.dueLong, long),
-    dueShort: add(s.dueShort, short),
-    sparedLong: add(s.sparedLong, short),
-    sparedShort: add(s.sparedShort, long),
-    updatedAt: now,
-  };
+  const both = (due: FundingDue, heavy: bigint, light: bigint): FundingDue => ({
+    charged: add(due.charged, heavy),
+    spared: add(due.spared, light),
+  });
+  return { ...s, skew, long: both(s.long, long, short), short: both(s.short, short, long), updatedAt: now };
 }
 
 /** What a surcharge that is due adds to the exponent of the borrow index, WAD. */
-export function surchargeOf(due: bigint, { maxRate }: FundingTerms): bigint {
-  return (maxRate * due) / BILLION;
+export function surchargeOf(due: FundingDue, { maxRate }: FundingTerms): bigint {
+  return (maxRate * due.charged) / BILLION;
 }
 
-/** What the light side's reserve fee, and its borrowers' interest with it, falls by: exponent, WAD. */
-export function reliefOf(
-  spared: bigint,
-  rate: bigint,
+/** Interest that a market charges: exponents, WAD. What is `spared` is the reserves' loss, not the lenders'. */
+export interface FundedInterest {
+  exponent: bigint; //  base + surcharge − relief
+  surcharge: bigint;
+  relief: bigint;
+  cut: bigint; //       the reserves' part of the interest, WAD
+}
+
+/** The interest of `elapsed` seconds whose base exponent is `base`, with what the pair adds and spares. */
+export function fundedInterest(
+  base: bigint,
+  elapsed: bigint,
   reserveFactor: bigint,
-  { sparedShare }: FundingTerms,
-): bigint {
-  return (((rate * reserveFactor) / 100n) * ((sparedShare * spared) / 100n)) / BILLION;
+  due: FundingDue,
+  terms: FundingTerms,
+): FundedInterest {
+  const fee = (base * reserveFactor * (WAD / 100n)) / WAD;
+  const sparedSeconds = (due.spared * terms.sparedShare) / 100n;
+  const relief = elapsed === 0n ? 0n : min(fee, (fee * sparedSeconds) / (elapsed * BILLION));
+  const surcharge = surchargeOf(due, terms);
+  const insured = (surcharge * terms.insuranceShare) / 100n;
+  const exponent = base - relief + surcharge;
+  const cut = exponent === 0n ? 0n : ((fee - relief + insured) * WAD) / exponent;
+  return { exponent, surcharge, relief, cut };
 }
 
 /** What borrowers pay per second, WAD, when a market's own rate is `base`: with what its pair adds and spares now. */
@@ -135,7 +152,7 @@ export interface LendingState {
   reserveFactor: bigint; // percent
 }
 
-/** Means of an hour, per second, WAD: borrow = base + surcharge − relief. */
+/** Means of an hour, per second, WAD: borrow = base + surcharge − relief, but for a unit of rounding. */
 export interface SideRates {
   base: bigint;
   surcharge: bigint;
@@ -151,9 +168,7 @@ export interface FundingHour {
   short: SideRates;
 }
 
-const HOUR = 3_600n;
-
-/** What borrowing costs each side in every hour from `now`, if neither debts, price nor utilization change. */
+/** What borrowing costs each side in every hour from `now`, if neither values nor utilization change. */
 export function forecastFunding(
   state: FundingState,
   terms: FundingTerms,
@@ -165,28 +180,25 @@ export function forecastFunding(
   let pair = accrueFunding(state, terms, now);
   let [longAtTarget, shortAtTarget] = [long.rateAtTarget, short.rateAtTarget];
   return Array.from({ length: hours }, () => {
-    const taken = { ...pair, dueLong: 0n, dueShort: 0n, sparedLong: 0n, sparedShort: 0n };
-    pair = accrueFunding(taken, terms, pair.updatedAt + HOUR);
+    pair = accrueFunding({ ...pair, long: NOTHING_DUE, short: NOTHING_DUE }, terms, pair.updatedAt + HOUR);
     const longBase = accrueRate(long.utilization, longAtTarget, HOUR);
     const shortBase = accrueRate(short.utilization, shortAtTarget, HOUR);
     [longAtTarget, shortAtTarget] = [longBase.rateAtTarget, shortBase.rateAtTarget];
     return {
       time: pair.updatedAt,
       skew: pair.skew,
-      long: ratesOf(longBase.rate, pair.dueLong, pair.sparedLong, long.reserveFactor, terms),
-      short: ratesOf(shortBase.rate, pair.dueShort, pair.sparedShort, short.reserveFactor, terms),
+      long: ratesOf(longBase.rate, pair.long, long.reserveFactor, terms),
+      short: ratesOf(shortBase.rate, pair.short, short.reserveFactor, terms),
     };
   });
 }
 
-function ratesOf(
-  base: bigint,
-  due: bigint,
-  spared: bigint,
-  reserveFactor: bigint,
-  terms: FundingTerms,
-): SideRates {
-  const surcharge = surchargeOf(due, terms) / HOUR;
-  const relief = reliefOf(spared, base, reserveFactor, terms) / HOUR;
-  return { base, surcharge, relief, borrow: base + surcharge - relief };
+function ratesOf(base: bigint, due: FundingDue, reserveFactor: bigint, terms: FundingTerms): SideRates {
+  const interest = fundedInterest(base * HOUR, HOUR, reserveFactor, due, terms);
+  return {
+    base,
+    surcharge: interest.surcharge / HOUR,
+    relief: interest.relief / HOUR,
+    borrow: interest.exponent / HOUR,
+  };
 }
