@@ -437,13 +437,7 @@ contract Vault is
 
     /// @inheritdoc IVault
     function accrueInterest() external nonReentrant {
-        Market.Ledger memory ledger = _market.accrued(_units());
-        uint256 fresh;
-        if (PAIR != address(0)) {
-            Price memory price = IOracleAdapter(_market.risk.oracle).read();
-            if (price.state == PriceState.Fresh) fresh = price.low;
-        }
-        _market.write(ledger, PAIR, fresh);
+        Lending.accrue(_market, _units());
     }
 
     // ------------------------------------------------------------------ governor and brake

@@ -59,9 +59,7 @@ interface IMarketPair {
     /// @return surcharge exponent of the growth, WAD: rate × seconds.
     /// @return insured the part of it that is the reserves'.
     /// @return spared billionths of a second for which its borrowers are spared all of the reserve fee.
-    function dueOf(
-        address market
-    ) external view returns (uint256 surcharge, uint256 insured, uint256 spared);
+    function dueOf(address market) external view returns (uint256 surcharge, uint256 insured, uint256 spared);
 
     /// @notice The same as rates now, per second, WAD; `spared` as a share of the reserve fee, WAD.
     function rateOf(

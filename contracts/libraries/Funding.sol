@@ -68,7 +68,9 @@ library Funding {
             delete s.long;
         } else {
             // A price above 2¹²⁸ whole tokens overflows nothing before the cap.
-            s.valueShort = _cap80(FixedPointMathLib.fullMulDiv(Math.min(millionths, 1 << 100), s.price, 1 << 128));
+            s.valueShort = _cap80(
+                FixedPointMathLib.fullMulDiv(Math.min(millionths, 1 << 100), s.price, 1 << 128)
+            );
             delete s.short;
         }
         (self.valueLong, self.valueShort, self.skew, self.updatedAt) = (

@@ -66,6 +66,17 @@ library Lending {
         if (found.ticks != 0) Liquidation.seizeInsolvent(self, units, price, found.ticks);
     }
 
+    /// @notice Charges interest up to now, and tells the pair, if there is one, the price now.
+    function accrue(Market.State storage self, Market.Units memory units) external {
+        Market.Ledger memory ledger = self.accrued(units);
+        uint256 fresh;
+        if (units.pair != address(0)) {
+            Price memory price = IOracleAdapter(self.risk.oracle).read();
+            if (price.state == PriceState.Fresh) fresh = price.low;
+        }
+        self.write(ledger, units.pair, fresh);
+    }
+
     /// @notice Sends reserves, as far as there is cash, to the insurance fund. While the pot is open they stay: reserves
     /// lose first.
     function collectReserves(

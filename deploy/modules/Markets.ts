@@ -1,9 +1,15 @@
 // The markets: an oracle adapter, a vault behind a proxy, and its listing.
 import { buildModule } from "@nomicfoundation/hardhat-ignition/modules";
-import type { ContractFuture } from "@nomicfoundation/ignition-core";
+import type { CallableContractFuture, ContractFuture } from "@nomicfoundation/ignition-core";
 import { ZeroAddress } from "ethers";
 
-import { entry, type MarketParameters, type PairParameters, type Parameters, parseAmount } from "../parameters.ts";
+import {
+  entry,
+  type MarketParameters,
+  type PairParameters,
+  type Parameters,
+  parseAmount,
+} from "../parameters.ts";
 import { feedKey, type feedsModule } from "./Feeds.ts";
 import { poolKey, type poolsModule } from "./Pools.ts";
 import type { protocolModule } from "./Protocol.ts";
@@ -32,7 +38,7 @@ export function marketsModule(
     const vaults: Record<string, ContractFuture<string>> = {};
     const oracles: Record<string, ContractFuture<string>> = {};
     const admins: Record<string, ContractFuture<string>> = {};
-    const pairs: Record<string, ContractFuture<string>> = {};
+    const pairs: Record<string, CallableContractFuture<string>> = {};
     for (const pair of parameters.pairs) {
       const key = `${marketKey(pair.id)}_pair`;
       pairs[key] = m.contract("MarketPair", [deployed.AccessManager, termsOf(pair)], { id: key });

@@ -48,13 +48,13 @@ contract FundingTest is Test {
     ) public {
         Funding.Terms memory terms = _set(long, short, skew, halfLife);
         elapsed = bound(elapsed, 1, 365 days);
-        uint256 at;
+        uint256 time;
         uint256 pokes;
-        while (at < elapsed) {
+        while (time < elapsed) {
             seed = uint256(keccak256(abi.encode(seed)));
-            at += bound(seed, 1, elapsed / 16 + 1);
-            if (at > elapsed) at = elapsed;
-            VM.warp(START + at);
+            time += bound(seed, 1, elapsed / 16 + 1);
+            if (time > elapsed) time = elapsed;
+            VM.warp(START + time);
             _poke(terms);
             pokes++;
         }
@@ -118,7 +118,7 @@ contract FundingTest is Test {
         Funding.Terms memory terms = _set(0, 0, skew, 12 hours);
         _once.valueLong = uint80(long);
         _once.valueShort = uint80(short);
-        VM.warp(START + elapsed % (type(uint32).max - START));
+        VM.warp(START + (elapsed % (type(uint32).max - START)));
         _once.push(terms, isLong, debt, price);
         Funding.Due memory own = isLong ? _once.long : _once.short;
         assertEq(own.charged, 0, "taken");
@@ -127,9 +127,9 @@ contract FundingTest is Test {
 
     function test_halfLife() public {
         Funding.Terms memory terms = _set(1e20, 0, 0, 12 hours);
-        VM.warp(START + 12 hours);
+        VM.warp(START + terms.halfLife);
         assertNear(_unsigned(_once.advanced(terms).skew), WAD + WAD / 2, 2, "half of the way");
-        VM.warp(START + 24 hours);
+        VM.warp(START + 2 * terms.halfLife);
         assertNear(_unsigned(_once.advanced(terms).skew), WAD + (WAD * 3) / 4, 2, "three quarters");
     }
 

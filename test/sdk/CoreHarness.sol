@@ -85,7 +85,7 @@ contract CoreHarness {
         uint256 elapsed
     ) external pure returns (uint256 rate, uint256 newRateAtTarget, uint256 growth) {
         (rate, newRateAtTarget) = AdaptiveRate.accrue(utilization, rateAtTarget, elapsed);
-        growth = AdaptiveRate.growth(rate, elapsed);
+        growth = AdaptiveRate.growth(rate * elapsed);
     }
 
     function _sale(SaleInput calldata i) private pure returns (SaleOutput memory out) {
