@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { type FundingTerms, WAD, YEAR, millionths } from "../sdk/src/core.ts";
+import { type FundingTerms, WAD, YEAR, valueOfDebt } from "../sdk/src/core.ts";
+import { readParameters } from "../deploy/parameters.ts";
 import { parseCandles } from "./drill/path.ts";
 import { drawFunding } from "./funding/picture.ts";
 import { generatedPrices } from "./funding/prices.ts";
@@ -38,8 +39,14 @@ export interface Choice {
   sparedShare: number; // percent
 }
 
-export const CHOSEN: Choice = { maxRate: 30, deadBand: 5, halfLife: 12, floor: 10, sparedShare: 50 };
-const INSURANCE_SHARE = 50n;
+const DEPLOYED = readParameters("local").pairs[0]!;
+export const CHOSEN: Choice = {
+  maxRate: DEPLOYED.maxRatePercentPerYear,
+  deadBand: DEPLOYED.deadBandPercent,
+  halfLife: DEPLOYED.halfLifeSeconds / 3_600,
+  floor: 10,
+  sparedShare: DEPLOYED.sparedSharePercent,
+};
 const NONE: Choice = { ...CHOSEN, maxRate: 0, sparedShare: 0 };
 
 /** What is tried in place of each chosen value. */
@@ -77,9 +84,9 @@ export function termsOf(choice: Choice): FundingTerms {
     maxRate: share(choice.maxRate) / YEAR,
     deadBand: share(choice.deadBand),
     halfLife: BigInt(choice.halfLife * 3_600),
-    insuranceShare: INSURANCE_SHARE,
+    insuranceShare: BigInt(DEPLOYED.insuranceSharePercent),
     sparedShare: BigInt(choice.sparedShare),
-    floor: millionths(BigInt(CAPS) * 1_000_000n * share(choice.floor)),
+    floor: valueOfDebt(BigInt(CAPS) * 1_000_000n * share(choice.floor)),
   };
 }
 

@@ -175,7 +175,10 @@ describe("MarketPair", function () {
     await goShort(2_000_000n * USDC, 500n * ETH);
     const contracts = connect(local.addresses, ethers.provider);
     const forecastOf = async (id: string) =>
-      readForecast(contracts, local.addresses.markets.find((market) => market.id === id)!);
+      readForecast(
+        contracts,
+        local.addresses.markets.find((market) => market.id === id)!,
+      );
     const at = await timeOf();
     const forecast = (await forecastOf("weth-usdc"))!;
     expect([forecast.long, forecast.short]).to.deep.equal([long.vault.target, short.vault.target]);
