@@ -4,8 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { type FundingTerms, WAD, YEAR, valueOfDebt } from "../sdk/src/core.ts";
 import { readParameters } from "../deploy/parameters.ts";
+import { type FundingTerms, valueOfDebt, WAD, YEAR } from "../sdk/src/core.ts";
 import { parseCandles } from "./drill/path.ts";
 import { drawFunding } from "./funding/picture.ts";
 import { generatedPrices } from "./funding/prices.ts";
@@ -27,7 +27,7 @@ const FILES = {
 } as const;
 const GENERATED_DAYS = 180;
 const SEED = 1;
-/** Both markets' caps together, dollars: K is a share of them. */
+/** Both markets' caps together, millions of dollars: K is a share of them. */
 const CAPS = 50;
 
 /** The parameters as people say them. */
