@@ -65,13 +65,17 @@ contract MarketPair is IMarketPair, AccessManaged {
     }
 
     /// @inheritdoc IMarketPair
-    function push(uint256 debt, uint256 price) external {
+    function push(uint256 debt) external {
         Side side = _sideOf[msg.sender];
         if (side == Side.None) return;
-        bool isLong = side == Side.Long;
-        // The short market's price is the inverse.
-        if (!isLong && price != 0) price = type(uint256).max / price;
-        _funding.push(_terms(), isLong, debt, price);
+        _funding.push(_terms(), side == Side.Long, debt);
+    }
+
+    /// @inheritdoc IMarketPair
+    /// @dev Only the short market's counts: it is the one whose debt has to be valued.
+    function observe(uint256 price) external {
+        if (_sideOf[msg.sender] != Side.Short || price == 0) return;
+        _funding.price = type(uint256).max / price;
     }
 
     /// @inheritdoc IMarketPair

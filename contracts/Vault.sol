@@ -18,6 +18,7 @@ import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {SignatureCheckerLib} from "solady/src/utils/SignatureCheckerLib.sol";
 import {BrakeLevel} from "./interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "./interfaces/IInsuranceFund.sol";
+import {IMarketPair} from "./interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "./interfaces/IOracleAdapter.sol";
 import {
     Caps,
@@ -184,15 +185,14 @@ contract Vault is
         if (debtDelta < 0 && out.newDebt == 0) {
             debtDelta = -int256(Market.debtTokensUp(Market.unitsUp(out.oldDebt, ledger.borrowIndex), u));
         }
-        uint256 price;
         if (touches) ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
         if (out.newDebt > out.oldDebt || (out.taken != 0 && out.newDebt != 0 && out.newTick > out.oldTick)) {
-            price = _checkNewRisk(out, ledger, collateralDelta, u);
+            _checkNewRisk(out, ledger, collateralDelta, u);
         }
         if (touches) {
             if (debtDelta > 0) ledger.cash = _lessCash(ledger.cash, uint256(debtDelta));
             else ledger.cash = (uint256(ledger.cash) + uint256(-debtDelta)).toUint112();
-            _market.write(ledger, PAIR, price);
+            _market.write(ledger, PAIR);
         }
         emit Adjust(
             owner,
@@ -525,13 +525,13 @@ contract Vault is
     // ------------------------------------------------------------------ borrowers, inside
 
     /// @dev New risk: no brake, a Fresh price, the tick's LTV at most maxLtv, less the cut under stress, at the lower price;
-    /// for more debt also the minimum and the caps. Returns that price.
+    /// for more debt also the minimum and the caps. The pair learns that price.
     function _checkNewRisk(
         TickBook.Outcome memory out,
         Market.Ledger memory ledger,
         int256 collateralDelta,
         Market.Units memory u
-    ) private returns (uint256) {
+    ) private {
         Market.Risk storage risk = _market.risk;
         (address oracle, uint256 maxLtv, uint256 until) = (risk.oracle, risk.maxLtv, risk.noNewRiskUntil);
         if (block.timestamp < until) revert NewRiskPaused(_market.level());
@@ -542,7 +542,8 @@ contract Vault is
         if (out.ratio * Market.BPS > low * maxLtv) {
             revert LtvTooHigh((out.ratio * Market.WAD) / low, (maxLtv * Market.WAD) / Market.BPS);
         }
-        if (out.newDebt <= out.oldDebt) return price.low;
+        if (PAIR != address(0)) IMarketPair(PAIR).observe(price.low);
+        if (out.newDebt <= out.oldDebt) return;
 
         Market.Limits storage limits = _market.limits;
         uint256 minDebt = uint256(limits.minDebt) * Market.MICRO;
@@ -557,7 +558,6 @@ contract Vault is
             u
         );
         require(collateral <= collateralCap, CollateralCapExceeded(collateral, collateralCap));
-        return price.low;
     }
 
     function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
@@ -613,7 +613,7 @@ contract Vault is
                 return (debt + ledger.cash).saturatingSub(ledger.reserves);
             }
         }
-        _market.write(ledger, PAIR, 0);
+        _market.write(ledger, PAIR);
         total = Lending.enter(_market, u, IInsuranceFund(INSURANCE), atHigh);
         ledger.debt = _market.ledger.debt; // less what was seized
     }
@@ -664,7 +664,7 @@ contract Vault is
         uint256 cash = ledger.cash + assets;
         require(cash <= MAX_ASSETS, AmountTooLarge(assets, MAX_ASSETS));
         ledger.cash = uint112(cash);
-        _market.write(ledger, PAIR, 0);
+        _market.write(ledger, PAIR);
         _deposit(msg.sender, receiver, assets, shares);
     }
 
@@ -677,7 +677,7 @@ contract Vault is
     ) private {
         require(assets != 0 && shares != 0, ZeroAmount());
         ledger.cash = _lessCash(ledger.cash, assets);
-        _market.write(ledger, PAIR, 0);
+        _market.write(ledger, PAIR);
         _withdraw(msg.sender, receiver, owner, assets, shares);
     }
 

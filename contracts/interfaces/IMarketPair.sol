@@ -18,7 +18,7 @@ struct PairView {
     address short;
     uint256 valueLong;
     uint256 valueShort;
-    uint256 price; //     of the base token in the quote token, Q128.128: the last Fresh one that was pushed
+    uint256 price; //     of the base token in the quote token, Q128.128: the last Fresh one that the short market told
     int256 skew;
     int256 target; //     where the skew goes while the values stay
     uint256 updatedAt; // timestamp of the last push
@@ -52,8 +52,11 @@ interface IMarketPair {
 
     /// @notice Records that the caller has charged interest up to now and is owed `debt` (debt units, 18 decimals).
     /// From anyone but the two markets it changes nothing: a market is never kept from being repaid by this.
-    /// @param price whole debt tokens per whole collateral token of the caller, Q128.128, if it is Fresh; else 0.
-    function push(uint256 debt, uint256 price) external;
+    function push(uint256 debt) external;
+
+    /// @notice Tells the pair a Fresh price: whole debt tokens per whole collateral token of the caller, Q128.128. It counts
+    /// from the next push on; from anyone but the short market it changes nothing.
+    function observe(uint256 price) external;
 
     /// @notice What `market` is to charge beside its base rate, since it last pushed; 0 for anyone else.
     /// @return surcharge exponent of the growth, WAD: rate × seconds.

@@ -58,10 +58,8 @@ library Funding {
     }
 
     /// @notice Records what a side owes now (debt units, 18 decimals), and that it has been charged up to now.
-    /// @param price of the base token, Q128.128, if a Fresh one is known; else 0, and the last one holds.
-    function push(State storage self, Terms memory terms, bool isLong, uint256 debt, uint256 price) internal {
+    function push(State storage self, Terms memory terms, bool isLong, uint256 debt) internal {
         State memory s = advanced(self, terms);
-        if (price != 0 && price != s.price) self.price = s.price = price;
         uint256 millionths = debt / DEBT_UNITS;
         if (isLong) {
             s.valueLong = _cap80(millionths);

@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
+import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {Grid} from "./Grid.sol";
@@ -69,12 +70,11 @@ library Lending {
     /// @notice Charges interest up to now, and tells the pair, if there is one, the price now.
     function accrue(Market.State storage self, Market.Units memory units) external {
         Market.Ledger memory ledger = self.accrued(units);
-        uint256 fresh;
         if (units.pair != address(0)) {
             Price memory price = IOracleAdapter(self.risk.oracle).read();
-            if (price.state == PriceState.Fresh) fresh = price.low;
+            if (price.state == PriceState.Fresh) IMarketPair(units.pair).observe(price.low);
         }
-        self.write(ledger, units.pair, fresh);
+        self.write(ledger, units.pair);
     }
 
     /// @notice Sends reserves, as far as there is cash, to the insurance fund. While the pot is open they stay: reserves
@@ -90,7 +90,7 @@ library Lending {
         require(amount != 0, IVault.ZeroAmount());
         ledger.reserves -= uint112(amount);
         ledger.cash -= uint112(amount);
-        self.write(ledger, units.pair, 0);
+        self.write(ledger, units.pair);
         emit IVault.CollectReserves(amount);
         asset.forceApprove(address(insurance), amount);
         insurance.deposit(address(this), amount);

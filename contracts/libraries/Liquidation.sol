@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
+import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IVault, LiquidationReport, LiquidationRequest, PotReport} from "../interfaces/IVault.sol";
@@ -49,6 +50,9 @@ library Liquidation {
         IInsuranceFund insurance
     ) external returns (uint256 repaid, uint256 seized) {
         Market.Ledger memory ledger = self.accrued(units);
+        if (units.pair != address(0) && price.state == PriceState.Fresh) {
+            IMarketPair(units.pair).observe(price.low);
+        }
         LiquidationReport memory report;
         PotReport memory pot;
         report.borrowIndex = ledger.borrowIndex;
@@ -85,7 +89,7 @@ library Liquidation {
         uint256 sold = s.seized;
         ledger.debt = (uint256(ledger.debt) - budget - s.closedDebt).toUint104();
         ledger.cash = (uint256(ledger.cash) + repaid).toUint112();
-        self.write(ledger, units.pair, price.state == PriceState.Fresh ? price.low : 0);
+        self.write(ledger, units.pair);
         if (request.buyPot && self.book.potDebt != 0 && Market.allowsPotSale(price.state, level)) {
             (uint256 paid, uint256 bought) = _sellPot(
                 self,
@@ -188,7 +192,7 @@ library Liquidation {
         seized = Market.collateralTokensDown(sold, units);
         ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
         ledger.cash = (uint256(ledger.cash) + repaid).toUint112();
-        self.write(ledger, units.pair, price.state == PriceState.Fresh ? price.low : 0);
+        self.write(ledger, units.pair);
         emit IVault.Settle(
             owner,
             sub,

@@ -167,13 +167,12 @@ library Market {
 
     function accrue(State storage self, Units memory units) internal returns (Ledger memory l) {
         l = accrued(self, units);
-        write(self, l, units.pair, 0);
+        write(self, l, units.pair);
     }
 
     /// @notice Writes the ledger, each of its slots once, and tells the pair. `Ledger` says where its fields are.
     /// @dev The compiler's own copy may write a slot once for each field.
-    /// @param price a Fresh one, of whole tokens, if the caller knows one; else 0.
-    function write(State storage self, Ledger memory l, address pair, uint256 price) internal {
+    function write(State storage self, Ledger memory l, address pair) internal {
         Ledger storage ledger = self.ledger;
         uint256 first = l.borrowIndex | (uint256(l.cash) << 104) | (uint256(l.rateAtTarget) << 216);
         uint256 second =
@@ -185,7 +184,7 @@ library Market {
             sstore(ledger.slot, first)
             sstore(add(ledger.slot, 1), second)
         }
-        if (pair != address(0)) IMarketPair(pair).push(unitsDown(l.debt, l.borrowIndex), price);
+        if (pair != address(0)) IMarketPair(pair).push(unitsDown(l.debt, l.borrowIndex));
     }
 
     // ------------------------------------------------------------------ units

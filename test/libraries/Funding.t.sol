@@ -119,7 +119,8 @@ contract FundingTest is Test {
         _once.valueLong = uint80(long);
         _once.valueShort = uint80(short);
         VM.warp(START + (elapsed % (type(uint32).max - START)));
-        _once.push(terms, isLong, debt, price);
+        _once.price = price;
+        _once.push(terms, isLong, debt);
         Funding.Due memory own = isLong ? _once.long : _once.short;
         assertEq(own.charged, 0, "taken");
         assertEq(own.spared, 0, "taken");
@@ -135,11 +136,13 @@ contract FundingTest is Test {
 
     function test_valuesTheShortsDebtAtTheLastPrice() public {
         Funding.Terms memory terms = _set(0, 0, 0, 12 hours);
-        _once.push(terms, false, 3e18, 2_000 * ONE);
-        assertEq(_once.valueShort, 6_000e6, "at the price that came with it");
-        _once.push(terms, false, 1e18, 0);
+        _once.price = 2_000 * ONE;
+        _once.push(terms, false, 3e18);
+        assertEq(_once.valueShort, 6_000e6, "at that price");
+        _once.push(terms, false, 1e18);
         assertEq(_once.valueShort, 2_000e6, "at the last one");
-        _once.push(terms, true, 500e18, 1_000 * ONE);
+        _once.price = 1_000 * ONE;
+        _once.push(terms, true, 500e18);
         assertEq(_once.valueLong, 500e6, "is in the quote token already");
         assertEq(_once.valueShort, 2_000e6, "until the short market says so");
     }
