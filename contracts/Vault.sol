@@ -397,13 +397,7 @@ contract Vault is
         bytes calldata data
     ) external nonReentrant returns (uint256 repaid, uint256 seized) {
         require(msg.sender == LIQUIDATOR, NotAuthorized(msg.sender, LIQUIDATOR));
-        Market.Liquidations storage liquidations = _market.liquidations;
-        require(
-            block.timestamp >= liquidations.pausedUntil,
-            LiquidationsPaused(BrakeLevel.LiquidationsPaused, liquidations.pausedUntil)
-        );
         Price memory price = IOracleAdapter(_market.risk.oracle).update();
-        require(price.state != PriceState.Dead, PriceDead());
         (repaid, seized) = Liquidation.liquidate(
             _market,
             _units(),

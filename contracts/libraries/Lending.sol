@@ -147,14 +147,14 @@ library Lending {
             if (price.state == PriceState.Dead) {
                 waits = true;
             } else {
-                bool able;
-                (able, price.high) = Market.seizable(
-                    IOracleAdapter(self.risk.oracle),
+                (bool able, bool twice) = Market.seizable(
                     price.state,
-                    high,
                     level,
                     self.liquidations.capped && Market.cascadeLeft(self.cascade) == 0
                 );
+                if (twice) {
+                    (able, price.high) = Market.earlierHigh(IOracleAdapter(self.risk.oracle), high);
+                }
                 found = _insolvency(self, units, price, ledger.borrowIndex, MAX_SEIZURES);
                 waits =
                     found.more ||

@@ -39,8 +39,7 @@ library Liquidation {
         uint256 carrier;
     }
 
-    /// @notice One call of a liquidator. The vault has checked the caller, the brake and that there is a price; it
-    /// moves the tokens afterwards.
+    /// @notice One call of a liquidator. The vault has checked the caller, and moves the tokens afterwards.
     /// @return repaid debt token units to come in. @return seized collateral token units to go out.
     function liquidate(
         Market.State storage self,
@@ -49,14 +48,24 @@ library Liquidation {
         LiquidationRequest calldata request,
         IInsuranceFund insurance
     ) external returns (uint256 repaid, uint256 seized) {
-        Market.Ledger memory ledger = self.accrued(units);
+        Market.Liquidations storage liquidations = self.liquidations;
+        bool capped = liquidations.capped; // here: one read of the slot
+        BrakeLevel level = Market.levelOf(
+            self.risk.noNewRiskUntil,
+            liquidations.pausedUntil,
+            liquidations.graceUntil
+        );
+        if (level == BrakeLevel.LiquidationsPaused) {
+            revert IVault.LiquidationsPaused(level, liquidations.pausedUntil);
+        }
+        require(price.state != PriceState.Dead, IVault.PriceDead());
         if (units.pair != address(0) && price.state == PriceState.Fresh) {
             IMarketPair(units.pair).observe(price.low);
         }
+        Market.Ledger memory ledger = self.accrued(units);
         LiquidationReport memory report;
         PotReport memory pot;
         report.borrowIndex = ledger.borrowIndex;
-        BrakeLevel level = self.level();
         report.brakeLevel = level;
 
         // More than the whole debt is not needed; the bound also keeps the conversions from overflowing.
@@ -67,19 +76,22 @@ library Liquidation {
         uint256 budget = Market.bookDown(Market.debtUnitsDown(maxRepay, units), ledger.borrowIndex);
         s.budget = budget;
         int24 fromTick = request.fromTick;
-        bool capped = self.liquidations.capped;
         bool spent;
         if (capped) {
             spent = _cap(self, s, ledger.borrowIndex);
             fromTick = type(int24).max;
         }
-        (s.seize, report.priceHigh) = Market.seizable(
-            IOracleAdapter(self.risk.oracle),
-            price.state,
-            price.high,
-            level,
-            spent
-        );
+        report.priceHigh = price.high;
+        {
+            bool twice;
+            (s.seize, twice) = Market.seizable(price.state, level, spent);
+            if (twice) {
+                (s.seize, report.priceHigh) = Market.earlierHigh(
+                    IOracleAdapter(self.risk.oracle),
+                    price.high
+                );
+            }
+        }
         Sale.Terms memory t = termsOf(self, units, report.priceHigh, price.low, ledger.borrowIndex);
         if (ledger.debt != 0) _sweep(self, t, s, fromTick, request.maxTicks, report, pot, top);
 

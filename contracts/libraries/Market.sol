@@ -151,8 +151,9 @@ library Market {
         unchecked {
             uint256 fee = (exponent * cut) / WAD;
             uint256 relief = Math.min(fee, (fee * spared) / (elapsed * 1e9));
+            // Not 0: the base rate has a minimum, of which the fee is at most a half.
             exponent = exponent - relief + surcharge;
-            return (exponent, exponent == 0 ? 0 : ((fee - relief + insured) * WAD) / exponent);
+            return (exponent, ((fee - relief + insured) * WAD) / exponent);
         }
     }
 
@@ -356,18 +357,22 @@ library Market {
         return state == PriceState.Fresh && level_ < BrakeLevel.Grace;
     }
 
-    /// @notice Whether insolvent ticks may be seized now. In a grace period, and once the cascade brake's cap is used up
-    /// (`bypass`), a tick must have been insolvent at an earlier round too: then the higher price of both counts.
-    /// @param high of the price now. @return able @return counts the price at which a tick must be insolvent.
+    /// @notice Whether insolvent ticks may be seized now, and whether only those that were insolvent at an earlier round
+    /// too (`earlierHigh`): in a grace period, and once the cascade brake's cap is used up (`bypass`).
     function seizable(
-        IOracleAdapter oracle,
         PriceState state,
-        uint256 high,
         BrakeLevel level_,
         bool bypass
+    ) internal pure returns (bool able, bool twice) {
+        able = allowsSeizure(state, level_);
+        twice = able && (bypass || level_ >= BrakeLevel.Grace);
+    }
+
+    /// @notice The higher of `high` and the price at an earlier round; not able if there is none.
+    function earlierHigh(
+        IOracleAdapter oracle,
+        uint256 high
     ) internal view returns (bool able, uint256 counts) {
-        if (!allowsSeizure(state, level_)) return (false, high);
-        if (level_ < BrakeLevel.Grace && !bypass) return (true, high);
         (, counts) = oracle.earlier();
         able = counts != 0;
         if (counts < high) counts = high;

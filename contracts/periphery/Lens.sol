@@ -145,13 +145,11 @@ contract Lens is ILens {
         }
         bool spent = r.liquidations.capped && Market.cascadeLeft(r.cascade) == 0;
         s.sell = !spent && Market.allowsSale(s.price.state, level);
-        (s.seize, s.price.high) = Market.seizable(
-            IOracleAdapter(r.risk.oracle),
-            s.price.state,
-            s.price.high,
-            level,
-            spent
-        );
+        bool twice;
+        (s.seize, twice) = Market.seizable(s.price.state, level, spent);
+        if (twice) {
+            (s.seize, s.price.high) = Market.earlierHigh(IOracleAdapter(r.risk.oracle), s.price.high);
+        }
         _setTerms(s); // at the price of an earlier round, if that counts and is higher
         maxRepay = Math.min(maxRepay, type(uint128).max);
         v.verdict = Verdict.NothingLiquidatable;
