@@ -13,6 +13,7 @@ import {IVault} from "../interfaces/IVault.sol";
 import {Grid} from "../libraries/Grid.sol";
 import {Market} from "../libraries/Market.sol";
 import {MarketReader} from "../libraries/MarketReader.sol";
+import {PriceMath} from "../libraries/PriceMath.sol";
 import {TickBook} from "../libraries/TickBook.sol";
 
 /// @title ProtectionOrders
@@ -68,20 +69,21 @@ contract ProtectionOrders is IProtectionOrders, ReentrancyGuardTransient {
         require(order.tipMin <= order.tipMax, InvalidOrder("the tip rises from tipMin to tipMax"));
         require(order.slippage <= MAX_SLIPPAGE, InvalidOrder("slippage is at most 10 %"));
         require(order.target < Market.BPS, InvalidOrder("a target LTV is below 100 %"));
-        require(order.level != 0, InvalidOrder("a level is above 0"));
+        require(
+            order.level != 0 && order.level < PriceMath.MAX,
+            InvalidOrder("a level is above 0 and below 2^192")
+        );
         bool sells = _sells(order.kind);
         bool closes = order.target == 0;
         require(sells || !closes, InvalidOrder("only a sale closes"));
         require(sells == (order.budget == 0), InvalidOrder("TopUp and Repay have a budget, a sale has none"));
         require(!closes || order.times == 1, InvalidOrder("a position is closed once"));
         require(closes || !order.keepCollateral, InvalidOrder("only a close keeps the collateral"));
+        // Whatever the kind: what is no market cannot be read.
+        uint256 threshold = (MarketReader.read(IVault(order.market)).threshold * Market.WAD) / Market.BPS;
         if (_byLtv(order.kind)) {
-            MarketReader.Reading memory market = MarketReader.read(IVault(order.market));
-            require(
-                order.level * Market.BPS < market.threshold * Market.WAD,
-                InvalidOrder("its LTV is below the liquidation threshold")
-            );
-            // From the level on down, a sale at the worst lowers the LTV: what it brings for collateral is above the LTV.
+            require(order.level < threshold, InvalidOrder("its LTV is below the liquidation threshold"));
+            // At the level even the worst sale lowers the LTV: it brings more than the LTV's share of what is sold.
             require(
                 order.target * Market.WAD < order.level * Market.BPS &&
                     order.level * Market.BPS < (Market.BPS - order.slippage) * Market.WAD,
@@ -165,9 +167,11 @@ contract ProtectionOrders is IProtectionOrders, ReentrancyGuardTransient {
         for (uint256 i = 0; i < found.length; i++) {
             uint256 id = ids.at(from + i);
             Order memory order = _orders[id];
+            Holding memory h = _holding(order, scene);
+            if (h.debt == 0) continue;
             // Cheap for those that wait; what else may be in the way is known only by trying.
-            (uint256 current, bool triggered) = _trigger(order, scene, _holding(order, scene).ltv);
-            if (!triggered || current == 0) continue;
+            (, bool triggered) = _trigger(order, scene, h.ltv);
+            if (!triggered) continue;
             try this.quote(id) returns (Quote memory q) {
                 found[fit++] = Executable(id, q);
             } catch {}
@@ -305,7 +309,7 @@ contract ProtectionOrders is IProtectionOrders, ReentrancyGuardTransient {
         require(ratio != 0 && tick < h.tick, WouldMakeWorse(order.target, h.ltv));
     }
 
-    /// @return current the LTV or the price that the order looks at; 0: there is none.
+    /// @return current the LTV or the price that the order looks at.
     function _trigger(
         Order memory order,
         Scene memory scene,
