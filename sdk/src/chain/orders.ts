@@ -169,11 +169,11 @@ export async function ordersOf(
   const kept = await Promise.all(
     created.map(async ({ args: { id } }) =>
       protectionOrders.orderOf(id).then(
-        ({ owner: of, sub, market, ...order }) => ({
-          ...{ id, owner: of, sub, market, kind: kindOf(order.kind), level: order.level },
-          ...{ target: order.target, slippage: order.slippage, expiry: order.expiry, times: order.times },
-          ...{ keepCollateral: order.keepCollateral, tipMin: order.tipMin, tipMax: order.tipMax },
-          budget: order.budget,
+        (order) => ({
+          ...{ id, owner: order.owner, sub: order.sub, market: order.market, kind: kindOf(order.kind) },
+          ...{ level: order.level, target: order.target, slippage: order.slippage, expiry: order.expiry },
+          ...{ times: order.times, keepCollateral: order.keepCollateral, budget: order.budget },
+          ...{ tipMin: order.tipMin, tipMax: order.tipMax },
         }),
         (error: unknown) => {
           if (explainRevert(error).name === "UnknownOrder") return undefined;
