@@ -329,7 +329,7 @@ describe("Lens", () => {
         expect(moved).to.equal(foreseen.refusal);
         return nameOf(foreseen.refusal);
       }
-      expect([...moved]).to.deep.equal([foreseen.collateralMoved, foreseen.debtMoved]);
+      expect(moved).to.deep.equal([foreseen.collateralMoved, foreseen.debtMoved]);
       await change(alice, sub, collateral, debt, alice, "0x");
       const after = await lens.position(m.vault, alice, sub);
       expect(plain(foreseen.positionAfter as unknown as Result)).to.deep.equal(
