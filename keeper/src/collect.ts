@@ -4,10 +4,14 @@ import {
   type LiquidationView,
   type MarketReading,
   type PriceState,
+  type Venue,
+  bestRoutes,
+  bestSale,
   connect,
   explainRevert,
   isRevert,
   openMarkets,
+  uniswap,
 } from "@breakwater/sdk/chain";
 import {
   BPS,
@@ -23,8 +27,6 @@ import { InverseOracleAdapter__factory, TestToken__factory } from "@breakwater/s
 import { MaxUint256, type Provider, toQuantity } from "ethers";
 
 import type { MarketSnapshot, Offer, Recorded, Snapshot } from "./snapshot.ts";
-import { uniswap } from "./venue/uniswap.ts";
-import { type Venue, bestRoutes, bestSale } from "./venue/venue.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
 // view of all markets, the oracles' records and the sequencer's grace. Only where something can be done more is asked.
@@ -73,7 +75,7 @@ export async function openSources(addresses: Addresses, provider: Node, account?
     provider,
     contracts,
     readMarkets: await openMarkets(contracts, provider),
-    venue: uniswap(contracts, provider, [...new Set([coin, ...listed])]),
+    venue: uniswap(contracts, provider, [coin, ...listed]),
     coin,
     saleRoutes: new Map(),
     coinRoutes: new Map(),

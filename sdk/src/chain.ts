@@ -2,6 +2,5 @@
 export * from "./chain/connect.ts";
 export * from "./chain/errors.ts";
 export * from "./chain/markets.ts";
-export * from "./chain/paths.ts";
-export * from "./chain/quotes.ts";
 export * from "./chain/trade.ts";
+export * from "./chain/venue.ts";
