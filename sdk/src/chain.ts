@@ -1,6 +1,7 @@
 // @breakwater/sdk/chain: reads and writes the contracts through ethers.
 export * from "./chain/connect.ts";
 export * from "./chain/errors.ts";
+export * from "./chain/events.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/trade.ts";
 export * from "./chain/venue.ts";

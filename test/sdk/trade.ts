@@ -6,6 +6,7 @@ import { MaxUint256 } from "ethers";
 import {
   type Contracts,
   type MarketReading,
+  type ProtocolEvent,
   type TradeQuote,
   type TypedData,
   authorisationsFor,
@@ -19,8 +20,10 @@ import {
   quoteLeverage,
   quoteMove,
   quoteTransfer,
+  readEvents,
   tradeTransaction,
   transactionsOf,
+  watchEvents,
 } from "@breakwater/sdk/chain";
 import {
   type Figures,
@@ -304,7 +307,7 @@ describe("SDK: leveraged trades", function () {
     expect((await figuresIn("weth-usdc-2")).leverage).to.be.closeTo(position.leverage, WAD / 10n ** 6n);
 
     const refused = async (attempt: Promise<unknown>, words: RegExp) =>
-      expect((await attempt.catch((error: unknown) => error)))
+      expect(await attempt.catch((error: unknown) => error))
         .to.have.property("message")
         .that.matches(words);
     await refused(quoteTransfer(contracts, { ...at, market, toSub: 0n }), /^there is nothing to move$/);
@@ -521,6 +524,44 @@ describe("SDK: leveraged trades", function () {
       "NoPosition",
       /no leveraged position/,
     );
+  });
+
+  it("reads and watches what the contracts emit, as plain values", async () => {
+    const names = ["Adjust", "Swap", "SetOperator"] as const;
+    const from = (await ethers.provider.getBlockNumber()) + 1;
+    const seen: ProtocolEvent<(typeof names)[number]>[] = [];
+    const end = await watchEvents(contracts, names, (event) => seen.push(event), { from });
+    const { vault } = local.markets["weth-usdc"]!;
+    const quote = await quoteNext((at) =>
+      quoteLeverage(contracts, {
+        ...at("weth-usdc"),
+        leverage: 2n * WAD,
+        margin: { token: "collateral", amount: 10n * ETH },
+      }),
+    );
+    await sendAndCompare(quote);
+    await vault.connect(trader).setOperator(local.contracts.leverageRouter, false);
+    await vault.connect(trader).approve(trader, 1n); // of none of these names
+    const to = await ethers.provider.getBlockNumber();
+    const events = await readEvents(contracts, names, from, to);
+    const [adjust, swap, operator] = events;
+    expect(events.map(({ contract, name, market }) => [contract, name, market])).to.deep.equal([
+      ["Vault", "Adjust", "weth-usdc"],
+      ["LeverageRouter", "Swap", undefined],
+      ["Vault", "SetOperator", "weth-usdc"],
+    ]);
+    if (adjust?.name !== "Adjust" || swap?.name !== "Swap") throw new Error("the first is an Adjust");
+    const [leg] = quote.trade.legs;
+    expect(adjust.args.owner).to.equal(trader.address);
+    expect([adjust.args.collateralDelta, adjust.args.debtDelta]).to.deep.equal([leg!.collateral, leg!.debt]);
+    expect(swap.args.sold).to.equal(leg!.debt);
+    expect(swap.transaction).to.equal(adjust.transaction);
+    expect(operator?.args).to.include({ owner: trader.address, approved: false });
+    for (let wait = 0; seen.length < events.length && wait < 100; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(seen).to.deep.equal(events);
+    end();
   });
 
   it("reckons every change of a position to the unit", async () => {

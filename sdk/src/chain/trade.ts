@@ -28,7 +28,7 @@ import { type Position, ltvOfLeverage } from "../core/position.ts";
 import { RATE_BOUNDS, YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
 import { collateralUnitsDown, formatAmount, valueInDebt } from "../core/units.ts";
 import type { ILeverageRouter } from "../types/LeverageRouter.ts";
-import type { Contracts } from "./connect.ts";
+import { type Contracts, providerOf } from "./connect.ts";
 import { type Revert, explainRevert } from "./errors.ts";
 import type { MarketReading } from "./markets.ts";
 import { type Venue, bestPurchase, bestRoutes, bestSale, feeOfPath, uniswap } from "./venue.ts";
@@ -363,7 +363,7 @@ export async function transactionsOf(
     });
   }
   if (amount > 0n) {
-    const erc20 = new Contract(token, ERC20, provider(contracts));
+    const erc20 = new Contract(token, ERC20, providerOf(contracts));
     const allowed = (await erc20.getFunction("allowance").staticCall(owner, router)) as bigint;
     if (allowed < amount) {
       sent.push({
@@ -394,7 +394,7 @@ export function tradeTransaction(
 
 /** For each market of the trade that does not know the router yet: what the owner signs to make it an operator. */
 export async function authorisationsFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData[]> {
-  const { chainId } = await provider(contracts).getNetwork();
+  const { chainId } = await providerOf(contracts).getNetwork();
   const operator = await contracts.leverageRouter.getAddress();
   const { owner, deadline } = quote.trade;
   return Promise.all(
@@ -424,11 +424,11 @@ export async function permitFor(contracts: Contracts, quote: TradeQuote): Promis
   const { owner, token, amount, deadline } = quote.trade;
   if (amount === 0n) return undefined;
   const spender = await contracts.leverageRouter.getAddress();
-  const erc20 = new Contract(token, ERC20, provider(contracts));
+  const erc20 = new Contract(token, ERC20, providerOf(contracts));
   const ask = async <T>(name: string, ...args: unknown[]) =>
     (await erc20.getFunction(name).staticCall(...args)) as T;
   if ((await ask<bigint>("allowance", owner, spender)) >= amount) return undefined;
-  const { chainId } = await provider(contracts).getNetwork();
+  const { chainId } = await providerOf(contracts).getNetwork();
   const nonce = await ask<bigint>("nonces", owner).catch(() => undefined);
   if (nonce === undefined) return undefined;
   const [name, version] = await Promise.all([
@@ -623,7 +623,7 @@ async function dueOf(contracts: Contracts, { market, deadline }: Request, debt: 
 }
 
 function venueOf(contracts: Contracts): Venue {
-  return uniswap(contracts, provider(contracts));
+  return uniswap(contracts, providerOf(contracts));
 }
 
 /** Sells at the best route; what it is first asked for chooses the few routes that it goes on asking. */
@@ -681,13 +681,7 @@ function refusePool({ addresses, symbols }: MarketReading, tokenIn: string, toke
 }
 
 async function timeOf(contracts: Contracts): Promise<bigint> {
-  const block = await provider(contracts).getBlock("latest");
+  const block = await providerOf(contracts).getBlock("latest");
   if (!block) throw new Error("the chain has no latest block");
   return BigInt(block.timestamp);
-}
-
-function provider({ lens }: Contracts) {
-  const found = lens.runner?.provider;
-  if (!found) throw new TypeError("connect the contracts to a provider or a signer");
-  return found;
 }
