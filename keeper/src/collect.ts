@@ -4,10 +4,14 @@ import {
   type LiquidationView,
   type MarketReading,
   type PriceState,
+  type Venue,
+  bestRoutes,
+  bestSale,
   connect,
   explainRevert,
   isRevert,
   openMarkets,
+  uniswap,
 } from "@breakwater/sdk/chain";
 import {
   BPS,
@@ -24,11 +28,10 @@ import { MaxUint256, type Provider, toQuantity } from "ethers";
 
 import { type Executable, offerOf, readExecutable } from "./orders/collect.ts";
 import type { MarketSnapshot, Offer, OrderOffer, Recorded, Snapshot } from "./snapshot.ts";
-import { uniswap } from "./venue/uniswap.ts";
-import { type Venue, bestRoutes, bestSale } from "./venue/venue.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
-// view of all markets, their executable orders, the oracles' records and the sequencer's grace. Only where something can be done more is asked.
+// view of all markets, their executable orders, the oracles' records and the sequencer's grace. Only where something can be
+// done more is asked.
 
 /** Sends what is asked at once in one batch. */
 export type Node = Provider & { send: (method: string, params: unknown[]) => Promise<unknown> };
@@ -74,7 +77,7 @@ export async function openSources(addresses: Addresses, provider: Node, account?
     provider,
     contracts,
     readMarkets: await openMarkets(contracts, provider),
-    venue: uniswap(contracts, provider, [...new Set([coin, ...listed])]),
+    venue: uniswap(contracts, provider, [coin, ...listed]),
     coin,
     saleRoutes: new Map(),
     coinRoutes: new Map(),
@@ -252,7 +255,9 @@ async function collectOrders(
   return Promise.all(
     orders.map(async (order) =>
       offerOf(order, {
-        sale: async (amount) => bestSale(sources.venue, sources.saleRoutes.get(vault)!, amount, block),
+        venue: sources.venue,
+        routes: sources.saleRoutes.get(vault)!,
+        block,
         coinPrice: async (token) => readCoinPrice(sources, token, block),
       }),
     ),

@@ -1,4 +1,4 @@
-import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
+import type { BrakeLevel, PriceState, Sale } from "@breakwater/sdk/chain";
 
 // What a decision is made of: one block's view of every market, and nothing else. Plain values, no chain.
 
@@ -12,11 +12,6 @@ export interface Offer {
   ticks: number; //    sold or seized
   /** The best sale of all that is seized; none: no venue takes that much. */
   sale: Sale | undefined;
-}
-
-export interface Sale {
-  proceeds: bigint; // debt token
-  path: string; //     Uniswap v3 path
 }
 
 /** An owner's protection order that can be executed now. */

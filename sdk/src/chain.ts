@@ -1,8 +1,8 @@
 // @breakwater/sdk/chain: reads and writes the contracts through ethers.
 export * from "./chain/connect.ts";
 export * from "./chain/errors.ts";
+export * from "./chain/events.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
-export * from "./chain/paths.ts";
-export * from "./chain/quotes.ts";
 export * from "./chain/trade.ts";
+export * from "./chain/venue.ts";

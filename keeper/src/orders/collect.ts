@@ -1,6 +1,6 @@
-import { type Contracts, reversePath } from "@breakwater/sdk/chain";
+import { type Contracts, type Venue, bestPurchase, bestSale, reversePath } from "@breakwater/sdk/chain";
 
-import type { OrderOffer, Sale } from "../snapshot.ts";
+import type { OrderOffer } from "../snapshot.ts";
 
 // The owners' protection orders that can be executed now: one call a market finds them, more is asked only for those.
 
@@ -9,8 +9,11 @@ const PAGE = 200n;
 
 export type Executable = Awaited<ReturnType<Contracts["protectionOrders"]["executable"]>>["found"][number];
 
-export interface Market {
-  sale: (amount: bigint) => Promise<Sale | undefined>;
+interface Market {
+  venue: Venue;
+  /** From its collateral to its debt token. */
+  routes: readonly string[];
+  block: number;
   coinPrice: (token: string) => Promise<bigint | undefined>;
 }
 
@@ -27,17 +30,21 @@ export async function readExecutable(
   return [...found, ...(await Promise.all(more)).flatMap((each) => [...each.found])];
 }
 
-/** With the way of its sale, if there is one within its bounds, and with what its tip is worth. */
-export async function offerOf({ id, quote }: Executable, { sale, coinPrice }: Market): Promise<OrderOffer> {
-  const { exactOut, amount, limit, tip, tipToken } = quote;
-  const sold = exactOut ? limit : amount;
-  const [best, price] = await Promise.all([sold === 0n ? undefined : sale(sold), coinPrice(tipToken)]);
-  const wanted = exactOut ? amount : limit;
-  const path = best && best.proceeds >= wanted ? (exactOut ? reversePath(best.path) : best.path) : undefined;
-  return {
-    id,
-    tip,
-    coinPrice: price,
-    path: sold === 0n ? "0x" : path,
-  };
+/** With the best way of its sale, if one keeps its bounds, and with what its tip is worth. */
+export async function offerOf({ id, quote }: Executable, market: Market): Promise<OrderOffer> {
+  const [path, coinPrice] = await Promise.all([pathOf(quote, market), market.coinPrice(quote.tipToken)]);
+  return { id, tip: quote.tip, coinPrice, path };
+}
+
+async function pathOf(
+  { exactOut, amount, limit }: Executable["quote"],
+  { venue, routes, block }: Market,
+): Promise<string | undefined> {
+  if (amount === 0n) return "0x";
+  if (exactOut) {
+    const purchase = await bestPurchase(venue, routes.map(reversePath), amount, block);
+    return purchase && purchase.cost <= limit ? purchase.path : undefined;
+  }
+  const sale = await bestSale(venue, routes, amount, block);
+  return sale && sale.proceeds >= limit ? sale.path : undefined;
 }
