@@ -52,6 +52,7 @@ struct Quote {
 /// @notice An order that can be executed now.
 struct Executable {
     uint256 id;
+    address market;
     Quote quote;
 }
 
@@ -156,11 +157,12 @@ interface IProtectionOrders {
     /// @notice What `execute` would do in this block, or the error with which it would revert before it swaps.
     function quote(uint256 id) external view returns (Quote memory);
 
-    /// @notice The orders of a market that can be executed now, of those from the position `from` in its list on, `count` of
-    /// them. @return found them. @return total of the market's orders; their positions change as others are removed.
+    /// @notice The orders that can be executed now, of those of each market from the place `from` in its list on, `count` of
+    /// them. Reverts if one of the markets is none.
+    /// @return found them, market by market. @return longest length of a list; places change as orders are removed.
     function executable(
-        address market,
+        address[] calldata markets,
         uint256 from,
         uint256 count
-    ) external view returns (Executable[] memory found, uint256 total);
+    ) external view returns (Executable[] memory found, uint256 longest);
 }

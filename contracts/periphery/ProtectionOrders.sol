@@ -154,31 +154,48 @@ contract ProtectionOrders is IProtectionOrders, ReentrancyGuardTransient {
 
     /// @inheritdoc IProtectionOrders
     function executable(
-        address market,
+        address[] calldata markets,
         uint256 from,
         uint256 count
-    ) external view returns (Executable[] memory found, uint256 total) {
-        EnumerableSet.UintSet storage ids = _ordersIn[market];
-        total = ids.length();
-        found = new Executable[](Math.min(count, total.saturatingSub(from)));
-        if (found.length == 0) return (found, total);
-        Scene memory scene = _scene(market);
-        uint256 fit;
-        for (uint256 i = 0; i < found.length; i++) {
-            uint256 id = ids.at(from + i);
-            Order memory order = _orders[id];
-            Holding memory h = _holding(order, scene);
-            if (h.debt == 0) continue;
-            // Cheap for those that wait; what else may be in the way is known only by trying.
-            (, bool triggered) = _trigger(order, scene, h.ltv);
-            if (!triggered) continue;
-            try this.quote(id) returns (Quote memory q) {
-                found[fit++] = Executable(id, q);
-            } catch {}
+    ) external view returns (Executable[] memory found, uint256 longest) {
+        uint256 most;
+        for (uint256 i = 0; i < markets.length; i++) {
+            uint256 length = _ordersIn[markets[i]].length();
+            longest = Math.max(longest, length);
+            most += Math.min(count, length.saturatingSub(from));
         }
+        found = new Executable[](most);
+        uint256 fit;
+        for (uint256 i = 0; i < markets.length; i++) fit = _find(found, fit, markets[i], from, count);
         assembly ("memory-safe") {
             mstore(found, fit)
         }
+    }
+
+    /// @dev Adds to `found`, from `fit` on, what can be executed in one market.
+    function _find(
+        Executable[] memory found,
+        uint256 fit,
+        address market,
+        uint256 from,
+        uint256 count
+    ) private view returns (uint256) {
+        uint256[] memory ids = _ordersIn[market].values(from, from + count);
+        if (ids.length == 0) return fit;
+        Scene memory scene = _scene(market);
+        for (uint256 i = 0; i < ids.length; i++) {
+            Order memory order = _orders[ids[i]];
+            if (block.timestamp > order.expiry) continue;
+            Holding memory h = _holding(order, scene);
+            if (h.debt == 0) continue;
+            (, bool triggered) = _trigger(order, scene, h.ltv);
+            if (!triggered) continue;
+            // So far it is cheap; what else may be in the way is known only by trying.
+            try this.quote(ids[i]) returns (Quote memory q) {
+                found[fit++] = Executable(ids[i], market, q);
+            } catch {}
+        }
+        return fit;
     }
 
     // ------------------------------------------------------------------ what an execution does

@@ -9,7 +9,6 @@ import {
   bestSale,
   connect,
   explainRevert,
-  isRevert,
   openMarkets,
   uniswap,
 } from "@breakwater/sdk/chain";
@@ -26,7 +25,7 @@ import {
 import { InverseOracleAdapter__factory, TestToken__factory } from "@breakwater/sdk/types";
 import { MaxUint256, type Provider, toQuantity } from "ethers";
 
-import { type Executable, offerOf, readExecutable } from "./orders/collect.ts";
+import { type Executable, isUnanswered, offerOf, readExecutable } from "./orders/collect.ts";
 import type { MarketSnapshot, Offer, OrderOffer, Recorded, Snapshot } from "./snapshot.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
@@ -106,7 +105,11 @@ export async function collect(
     readFees(provider, block),
     contracts.brake.sequencerGraceDue({ blockTag: block }),
     readRecords(sources, block),
-    readOrders(sources, block),
+    readExecutable(
+      contracts,
+      contracts.addresses.markets.map(({ vault }) => vault),
+      block,
+    ),
     sources.readMarkets(block, (id, error) => unreadable.push({ id, words: explainRevert(error).words })),
   ]);
   if (!header?.hash) throw new Error(`the node does not know block ${block}`);
@@ -129,7 +132,7 @@ export async function collect(
       ]);
       return {
         ...market,
-        orders: await collectOrders(sources, reading, orders.get(market.vault)!, block),
+        orders: await collectOrders(sources, reading, orders, block),
         oracle: recorder ?? oracle,
         recorded: recorded && { ...recorded, apartAt },
       };
@@ -201,8 +204,7 @@ async function unlessReverted<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    const isOther = error instanceof Error && "code" in error && error.code === "BAD_DATA";
-    if (isRevert(error) || isOther) return undefined;
+    if (isUnanswered(error)) return undefined;
     throw error;
   }
 }
@@ -234,18 +236,6 @@ async function readCoinPrice(
 
 // ------------------------------------------------------------------ protection orders
 
-/** By vault; of a market that cannot be read, none. */
-async function readOrders({ contracts }: Sources, block: number): Promise<Map<string, Executable[]>> {
-  return new Map(
-    await Promise.all(
-      contracts.addresses.markets.map(async ({ vault }) => {
-        const found = await unlessReverted(readExecutable(contracts, vault, block));
-        return [vault, found ?? []] as const;
-      }),
-    ),
-  );
-}
-
 async function collectOrders(
   sources: Sources,
   { addresses: { vault } }: MarketReading,
@@ -253,14 +243,16 @@ async function collectOrders(
   block: number,
 ): Promise<OrderOffer[]> {
   return Promise.all(
-    orders.map(async (order) =>
-      offerOf(order, {
-        venue: sources.venue,
-        routes: sources.saleRoutes.get(vault)!,
-        block,
-        coinPrice: async (token) => readCoinPrice(sources, token, block),
-      }),
-    ),
+    orders
+      .filter(({ market }) => market === vault)
+      .map(async (order) =>
+        offerOf(order, {
+          venue: sources.venue,
+          routes: sources.saleRoutes.get(vault)!,
+          block,
+          coinPrice: async (token) => readCoinPrice(sources, token, block),
+        }),
+      ),
   );
 }
 

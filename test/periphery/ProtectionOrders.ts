@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
-import { type ContractTransactionReceipt, MaxUint256, type Result, ZeroAddress } from "ethers";
+import { type ContractTransactionReceipt, MaxUint256, type Result } from "ethers";
 
 import { encodePath } from "@breakwater/sdk/chain";
 import { BPS, KIND, OrderRefused, type OrderTerms, Q128, WAD, quoteOrder } from "@breakwater/sdk/core";
@@ -200,7 +200,7 @@ describe("ProtectionOrders", function () {
         "OrderExpired",
       );
       await orders.connect(keeper).cancel(id);
-      expect((await orders.executable(m.vault, 0n, 10n)).total).to.equal(0n);
+      expect((await orders.executable([m.vault], 0n, 10n)).longest).to.equal(0n);
     });
 
     it("none that could do nothing, or make things worse", async () => {
@@ -435,7 +435,7 @@ describe("ProtectionOrders", function () {
           .to.be.revertedWithCustomError(orders, "PriceUntrusted")
           .withArgs(STATE.Dead);
       }
-      expect((await orders.executable(m.vault, 0n, 10n)).found).to.deep.equal([]);
+      expect((await orders.executable([m.vault], 0n, 10n)).found).to.deep.equal([]);
       // Liquidation would go by the one source; so does what is to prevent it.
       await m.feeds.primary.collateral.setReverting(false);
       await movePool(1_790);
@@ -534,7 +534,7 @@ describe("ProtectionOrders", function () {
   });
 
   describe("has no use beyond its orders:", () => {
-    it("a market that lies neither gets at others' tokens nor calls in between", async () => {
+    it("P4: a market that lies neither gets at others' tokens nor calls in between", async () => {
       await m.fund(trader, { collateral: 10n * ETH });
       await m.collateral.connect(trader).approve(orders, MaxUint256);
       const victim = await create(await topUp());
@@ -580,7 +580,7 @@ describe("ProtectionOrders", function () {
 
   describe("lists", () => {
     it("what can be executed, page by page, as it then is", async () => {
-      expect(await orders.executable(m.vault, 0n, 10n)).to.deep.equal([[], 0n]);
+      expect(await orders.executable([m.vault], 0n, 10n)).to.deep.equal([[], 0n]);
       const ids: bigint[] = [];
       for (const more of [
         {},
@@ -594,23 +594,28 @@ describe("ProtectionOrders", function () {
       ids.push(await create(await topUp())); // nothing approved
       ids.push(await create(await stopLoss({ level: price(1_860) })));
       await move(1_850);
-      const { found, total } = await orders.executable(m.vault, 0n, 100n);
-      expect(total).to.equal(6n);
+      const { found, longest } = await orders.executable([m.vault], 0n, 100n);
+      expect(longest).to.equal(6n);
       expect(found.map(({ id }) => id)).to.deep.equal([ids[0], ids[3], ids[6]]);
-      for (const { id, quote } of found) expect(quote).to.deep.equal(await orders.quote(id));
-      const pages = await Promise.all([0n, 3n, 6n].map(async (from) => orders.executable(m.vault, from, 3n)));
+      for (const { id, market, quote } of found) {
+        expect(market).to.equal(m.vault.target);
+        expect(quote).to.deep.equal(await orders.quote(id));
+      }
+      const pages = await Promise.all(
+        [0n, 3n, 6n].map(async (from) => orders.executable([m.vault], from, 3n)),
+      );
       expect(pages.flatMap((page) => page.found.map(({ id }) => id))).to.deep.equal(
         found.map(({ id }) => id),
       );
-      expect(pages.every((page) => page.total === 6n)).to.equal(true);
+      expect(pages.every((page) => page.longest === 6n)).to.equal(true);
       await execute(ids[6]!);
-      expect((await orders.executable(m.vault, 0n, 100n)).found).to.deep.equal([]); // no debt
-      expect((await orders.executable(COL, 0n, 100n)).total).to.equal(0n);
-      expect((await orders.executable(ZeroAddress, 0n, 100n)).total).to.equal(0n);
+      expect((await orders.executable([m.vault], 0n, 100n)).found).to.deep.equal([]); // no debt
+      expect((await orders.executable([COL], 0n, 100n)).longest).to.equal(0n);
+      expect((await orders.executable([], 0n, 100n)).longest).to.equal(0n);
     });
   });
 
-  it("O1 O2 O3: whatever the order and the price, keeps its bounds or moves nothing", async () => {
+  it("P1 P2 P3: whatever the order and the price, keeps its bounds or moves nothing", async () => {
     const next = random(20_261_121);
     const between = (from: number, to: number) => from + (to - from) * next();
     await m.fund(trader, { collateral: 3_000n * ETH, debt: 5_000_000n * USDC });
@@ -701,14 +706,14 @@ describe("ProtectionOrders", function () {
       }
       outcome(Object.keys(KIND)[Number(kind)]!);
       const { quote } = reported(receipt);
-      // O1: never a higher LTV, and at most the target.
+      // P1: never a higher LTV, and at most the target.
       if (after.debt > 0n) {
         expect(after.ltvHigh).to.be.lessThan(before.ltvHigh);
         expect(after.ltvHigh * BPS).to.be.lessThanOrEqual(BigInt(order.target) * WAD);
         // Not much further either: what is sold or added is the least.
         expect(after.ltvHigh * BPS * 1_006n).to.be.greaterThan(BigInt(order.target) * WAD * 1_000n);
       } else expect(order.target).to.equal(0n);
-      // O2: all that the owner has, at the oracle's price, falls by slippage and tip at most.
+      // P2: all that the owner has, at the oracle's price, falls by slippage and tip at most.
       const worth = (of: typeof after, wallet: typeof owned) =>
         ((of.collateral + of.surplus + wallet.collateral) * BigInt(Math.round(dollars * 1e8))) / 10n ** 20n +
         wallet.debt -
@@ -724,7 +729,7 @@ describe("ProtectionOrders", function () {
       const soldWorth = (sold * BigInt(Math.round(dollars * 1e8))) / 10n ** 20n;
       const lost = worth(before, owned) - worth(after, now);
       expect(lost).to.be.lessThanOrEqual((soldWorth * slippage) / BPS + tipWorth + USDC / 100n);
-      // O3: and nobody but the keeper got any of it: `expectEmpty` above, the tip here.
+      // P3: and nobody but the keeper got any of it: `expectEmpty` above, the tip here.
       expect(inCollateral ? tip.debt : tip.collateral).to.equal(0n);
     }
     // Each kind was executed, and some of each reason refused.

@@ -105,6 +105,37 @@ describe("npm run trade", function () {
     expect(lost).to.be.within(5n * USDC, 30n * USDC); // the pool's fee, twice, on about 10,000
   });
 
+  it("leaves protection orders, lists them and takes them back", async () => {
+    await trade("open", "--side", "long", "--leverage", "3", "--margin", "5", "--token", "ETH", "--yes");
+    const stop = ["protect", "create", "--side", "long", "--kind", "stop-loss", "--at", "1800", "--tip", "5"];
+    const text = await trade(...stop, "--yes");
+    expect(text).to.match(/^weth-usdc, sub-account 0 +now +after\n/);
+    expect(text).to.match(/\nwhen +down to 1,800\.00 USDC per WETH\n/);
+    expect(text).to.match(/\nsells +14\.\d+ WETH\nfor at least +26,\d+\.\d+ USDC\n/);
+    expect(text).to.match(/\ntip +5\.000000 USDC, up to 25\.000000 USDC\n/);
+    expect(text).to.match(/let the orders act for you in weth-usdc: 0x[0-9a-f]{64}, \d+ gas\n/);
+    expect(text).to.match(/leave the order: 0x[0-9a-f]{64}, \d+ gas\n$/);
+    const topUp = await trade(
+      ...["protect", "create", "--side", "long", "--kind", "top-up", "--at", "75", "--target", "65"],
+      ...["--tip", "0.002", "--budget", "4", "--times", "3", "--yes"],
+    );
+    expect(topUp).to.match(/\nadds +2\.\d+ WETH\ntakes at most +4\.000000 WETH in all\n/);
+    expect(topUp).to.match(/approve WETH for the orders: just their budgets/);
+    const list = await trade("protect", "list");
+    expect(list).to.match(
+      /\n1 +weth-usdc +0 +stop-loss +down to 1,800\.00 USDC per WETH +nothing +1 .+ now a price of/,
+    );
+    expect(list).to.match(/\n2 +weth-usdc +0 +top-up +LTV from 75\.00 % +65\.00 % +3 .+ now an LTV of 6/);
+    // Told before anything is sent.
+    const beyond = ["--kind", "deleverage", "--at", "90", "--target", "80", "--tip", "1"];
+    expect(await refused("protect", "create", "--side", "long", ...beyond, "--yes")).to.match(
+      /^no such order: its LTV is below the liquidation threshold/,
+    );
+    await trade("protect", "cancel", "1", "--yes");
+    const left = JSON.parse(await trade("protect", "list", "--json")) as { id: string; kind: string }[];
+    expect(left.map(({ id, kind }) => [id, kind])).to.deep.equal([["2", "TopUp"]]);
+  });
+
   it("sends nothing that nobody has agreed to", async () => {
     const open = ["open", "--side", "long", "--leverage", "2", "--margin", "1", "--token", "ETH"];
     const count = await local.ethers.provider.getTransactionCount(local.signers.others.at(-1)!);

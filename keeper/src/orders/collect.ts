@@ -1,11 +1,19 @@
-import { type Contracts, type Venue, bestPurchase, bestSale, reversePath } from "@breakwater/sdk/chain";
+import {
+  type Contracts,
+  type Venue,
+  bestPurchase,
+  bestSale,
+  isRevert,
+  reversePath,
+} from "@breakwater/sdk/chain";
 
 import type { OrderOffer } from "../snapshot.ts";
 
-// The owners' protection orders that can be executed now: one call a market finds them, more is asked only for those.
+// The owners' protection orders that can be executed now: one call finds those of many markets, more is asked only for them.
 
-/** Orders of one call: nodes bound its gas. */
-const PAGE = 200n;
+/** Markets of one call, and orders of each: nodes bound its gas. */
+const MARKETS = 20;
+const PAGE = 100n;
 
 export type Executable = Awaited<ReturnType<Contracts["protectionOrders"]["executable"]>>["found"][number];
 
@@ -19,15 +27,27 @@ interface Market {
 
 export async function readExecutable(
   { protectionOrders }: Contracts,
-  vault: string,
+  vaults: readonly string[],
   block: number,
 ): Promise<Executable[]> {
-  const page = async (from: bigint) => protectionOrders.executable(vault, from, PAGE, { blockTag: block });
-  const { found, total } = await page(0n);
-  const more = Array.from({ length: Math.ceil(Number(total) / Number(PAGE)) - 1 }, (_, at) =>
-    page(PAGE * BigInt(at + 1)),
-  );
-  return [...found, ...(await Promise.all(more)).flatMap((each) => [...each.found])];
+  const chunks: string[][] = [];
+  for (let at = 0; at < vaults.length; at += MARKETS) chunks.push(vaults.slice(at, at + MARKETS));
+  return (await Promise.all(chunks.map(readChunk))).flat();
+
+  async function readChunk(chunk: string[]): Promise<Executable[]> {
+    const page = async (from: bigint) => protectionOrders.executable(chunk, from, PAGE, { blockTag: block });
+    try {
+      const { found, longest } = await page(0n);
+      const more: ReturnType<typeof page>[] = [];
+      for (let from = PAGE; from < longest; from += PAGE) more.push(page(from));
+      return [...found, ...(await Promise.all(more)).flatMap((each) => [...each.found])];
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      // One market must not hide the others; and in the past there may have been no contract.
+      if (chunk.length === 1) return [];
+      return (await Promise.all(chunk.map(async (vault) => readChunk([vault])))).flat();
+    }
+  }
 }
 
 /** With the best way of its sale, if one keeps its bounds, and with what its tip is worth. */
@@ -47,4 +67,9 @@ async function pathOf(
   }
   const sale = await bestSale(venue, routes, amount, block);
   return sale && sale.proceeds >= limit ? sale.path : undefined;
+}
+
+/** By a revert, or by nothing, as where there is no code. */
+export function isUnanswered(error: unknown): boolean {
+  return isRevert(error) || (error instanceof Error && "code" in error && error.code === "BAD_DATA");
 }

@@ -1,7 +1,7 @@
 import { type ErrorFragment, Interface, type InterfaceAbi, type Result } from "ethers";
 
 import * as abis from "../abi/index.ts";
-import { BPS, WAD } from "../core/math.ts";
+import { BPS, Q128, WAD } from "../core/math.ts";
 import { formatAmount, formatPercent, formatPrice } from "../core/units.ts";
 
 // A revert in plain words, with its values.
@@ -207,7 +207,8 @@ function percent(bps: bigint): string {
 
 /** An order's level: no LTV is as large as any price. */
 function orderLevel(value: bigint): string {
-  return value < 2n ** 64n ? `an LTV of ${formatPercent(value)}` : `a price of ${formatPrice(value)}`;
+  if (value < 2n ** 64n) return `an LTV of ${formatPercent(value)}`;
+  return `a price of ${formatPrice(value, value < Q128 ? 8 : 2)}`;
 }
 
 function level(value: bigint): string {
