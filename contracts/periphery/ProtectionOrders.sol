@@ -269,8 +269,8 @@ contract ProtectionOrders is IProtectionOrders, ReentrancyGuardTransient {
         (, uint256 ratio) = _target(order, scene, h);
         uint256 worst = scene.low.mulDiv(Market.BPS - order.slippage, Market.BPS);
         require(worst > ratio, TargetUnreachable(h.ltv, order.target));
-        // Two token units for the roundings of what is bought and repaid.
-        uint256 tip = Market.bookUp(Market.debtUnitsUp(q.tip + 2, u), scene.market.ledger.borrowIndex);
+        // Two units, of the token and of the book, for the roundings of what is bought and repaid.
+        uint256 tip = Market.bookUp(Market.debtUnitsUp(q.tip + 2, u) + 2, scene.market.ledger.borrowIndex);
         uint256 collateral = h.collateral + h.surplus;
         // A sale folds in the surplus: where that suffices, it only has to pay for the tip.
         uint256 excess = Math.max((h.debt + tip).saturatingSub(ratio.mulDiv(collateral, ONE)), tip);

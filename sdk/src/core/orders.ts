@@ -142,7 +142,7 @@ function quoteReduction(order: OrderTerms, p: Position, m: MarketState, tip: big
   const ratio = targetRatio(order, p, m);
   const least = (bookPriceDown(m.priceLow, borrowIndex, units) * (BPS - order.slippage)) / BPS;
   if (least <= ratio) throw unreachable();
-  const tipDebt = bookDebtUp(debtUnitsOfTokensUp(tip + 2n, units), borrowIndex);
+  const tipDebt = bookDebtUp(debtUnitsOfTokensUp(tip + 2n, units) + 2n, borrowIndex);
   const held = heldUnits(p, m.units);
   const excess = max(saturatingSub(p.debt + tipDebt, (ratio * held) / Q128), tipDebt);
   const amount = collateralTokensUp(ceilDiv(excess * Q128, least - ratio), units);
