@@ -17,7 +17,7 @@ export interface Parameters {
   maxSlippage: bigint; //   basis points of the quoted proceeds
   deadline: bigint; //      seconds from the block
   maxTicks: number; //      of one liquidation
-  gasBase: bigint; //       gas of a flash liquidation with its swap, or of a protection order
+  gasBase: bigint; //       gas of a flash liquidation with its swap
   gasPerTick: bigint;
   inventory: Inventory | undefined; // undefined: none of the account's own tokens are used
   rescue: Rescue | undefined; //       undefined: never at a loss

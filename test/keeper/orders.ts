@@ -57,24 +57,24 @@ describe("protection orders: decide", () => {
     );
 
   it("takes a tip that pays for gas and profit, and tells the contract the least", () => {
-    // 0.01 coins; gas 0.007 and profit 0.001
+    // 0.01 coins; gas 0.005 and profit 0.001
     expect(decideOn({})).to.deep.equal({
       actions: [
         {
           ...{ kind: "order", market: "0xVault", id: 7n, path: "0x01", coinPrice: 2_000n * USDC },
-          ...{ minTip: 16n * USDC, gain: 3n * 10n ** 15n, worth: 9n * 10n ** 15n },
+          ...{ minTip: 12n * USDC, gain: 5n * 10n ** 15n, worth: 9n * 10n ** 15n },
         },
       ],
       reasons: [],
     });
-    expect(decideOn({ tip: 16n * USDC }).actions).to.have.length(1);
+    expect(decideOn({ tip: 12n * USDC }).actions).to.have.length(1);
   });
 
   it("says why not", () => {
     for (const [offer, words] of [
       [
-        { tip: 16n * USDC - 1n },
-        /order 7: its tip of 0.00799\d+ of the coin is less than 0.007000 of the coin of gas/,
+        { tip: 12n * USDC - 1n },
+        /order 7: its tip of 0.00599\d+ of the coin is less than 0.005000 of the coin of gas/,
       ],
       [{ path: undefined }, /order 7: no route sells within its bounds/],
       [{ coinPrice: undefined }, /order 7: no pool says what its tip is worth/],
