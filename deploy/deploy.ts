@@ -47,6 +47,7 @@ const CONTRACTS = [
   "AccountRecovery",
   "FlashLiquidator",
   "LeverageRouter",
+  "ProtectionOrders",
   "UniswapV3Factory",
   "NonfungiblePositionManager",
   "SwapRouter",

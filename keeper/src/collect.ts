@@ -26,10 +26,12 @@ import {
 import { InverseOracleAdapter__factory, TestToken__factory } from "@breakwater/sdk/types";
 import { MaxUint256, type Provider, toQuantity } from "ethers";
 
-import type { MarketSnapshot, Offer, Recorded, Snapshot } from "./snapshot.ts";
+import { type Executable, offerOf, readExecutable } from "./orders/collect.ts";
+import type { MarketSnapshot, Offer, OrderOffer, Recorded, Snapshot } from "./snapshot.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
-// view of all markets, the oracles' records and the sequencer's grace. Only where something can be done more is asked.
+// view of all markets, their executable orders, the oracles' records and the sequencer's grace. Only where something can be
+// done more is asked.
 
 /** Sends what is asked at once in one batch. */
 export type Node = Provider & { send: (method: string, params: unknown[]) => Promise<unknown> };
@@ -43,7 +45,7 @@ export interface Sources {
   coin: string;
   /** By vault: where its collateral can be sold for its debt. */
   saleRoutes: Map<string, string[]>;
-  /** By debt token: where the coin can be sold for it; none: it is that coin. */
+  /** By token: where the coin can be sold for it; none: it is that coin. */
   coinRoutes: Map<string, string[]>;
   /** The timestamp for which the routes were looked up; 0: when opening. */
   routesAt: bigint;
@@ -99,11 +101,12 @@ export async function collect(
 ): Promise<Snapshot> {
   const { provider, contracts } = sources;
   const unreadable: Snapshot["unreadable"] = [];
-  const [header, fees, sequencerGrace, records, readings] = await Promise.all([
+  const [header, fees, sequencerGrace, records, orders, readings] = await Promise.all([
     provider.getBlock(block),
     readFees(provider, block),
     contracts.brake.sequencerGraceDue({ blockTag: block }),
     readRecords(sources, block),
+    readOrders(sources, block),
     sources.readMarkets(block, (id, error) => unreadable.push({ id, words: explainRevert(error).words })),
   ]);
   if (!header?.hash) throw new Error(`the node does not know block ${block}`);
@@ -126,12 +129,13 @@ export async function collect(
       ]);
       return {
         ...market,
+        orders: await collectOrders(sources, reading, orders.get(market.vault)!, block),
         oracle: recorder ?? oracle,
         recorded: recorded && { ...recorded, apartAt },
       };
     }),
   );
-  const isIdle = markets.every(({ offers }) => offers.length === 0);
+  const isIdle = markets.every(({ offers, orders: found }) => offers.length + found.length === 0);
   if (isIdle && timestamp - sources.routesAt >= ROUTES_PERIOD) {
     if (sources.routesAt > 0n) await findRoutes(sources);
     sources.routesAt = timestamp;
@@ -207,24 +211,57 @@ async function unlessReverted<T>(call: Promise<T>): Promise<T | undefined> {
 
 async function findRoutes({ contracts, venue, coin, saleRoutes, coinRoutes }: Sources): Promise<void> {
   const { markets } = contracts.addresses;
-  const debts = new Set(markets.map(({ debt }) => debt).filter((debt) => debt !== coin));
+  const tokens = new Set(markets.flatMap(({ collateral, debt }) => [collateral, debt]));
+  tokens.delete(coin);
   await Promise.all([
     ...markets.map(async ({ vault, collateral, debt }) =>
       saleRoutes.set(vault, await venue.routes(collateral, debt)),
     ),
-    ...[...debts].map(async (debt) => coinRoutes.set(debt, await venue.routes(coin, debt))),
+    ...[...tokens].map(async (token) => coinRoutes.set(token, await venue.routes(coin, token))),
   ]);
 }
 
-/** Debt token units for a whole coin. */
+/** Token units for a whole coin. */
 async function readCoinPrice(
   { venue, coin, coinRoutes }: Sources,
-  debt: string,
+  token: string,
   block: number,
 ): Promise<bigint | undefined> {
-  if (debt === coin) return WAD;
-  const sale = await bestSale(venue, coinRoutes.get(debt)!, WAD, block);
+  if (token === coin) return WAD;
+  const sale = await bestSale(venue, coinRoutes.get(token)!, WAD, block);
   return sale && sale.proceeds > 0n ? sale.proceeds : undefined;
+}
+
+// ------------------------------------------------------------------ protection orders
+
+/** By vault; of a market that cannot be read, none. */
+async function readOrders({ contracts }: Sources, block: number): Promise<Map<string, Executable[]>> {
+  return new Map(
+    await Promise.all(
+      contracts.addresses.markets.map(async ({ vault }) => {
+        const found = await unlessReverted(readExecutable(contracts, vault, block));
+        return [vault, found ?? []] as const;
+      }),
+    ),
+  );
+}
+
+async function collectOrders(
+  sources: Sources,
+  { addresses: { vault } }: MarketReading,
+  orders: readonly Executable[],
+  block: number,
+): Promise<OrderOffer[]> {
+  return Promise.all(
+    orders.map(async (order) =>
+      offerOf(order, {
+        venue: sources.venue,
+        routes: sources.saleRoutes.get(vault)!,
+        block,
+        coinPrice: async (token) => readCoinPrice(sources, token, block),
+      }),
+    ),
+  );
 }
 
 // ------------------------------------------------------------------ a market
@@ -240,10 +277,10 @@ async function collectMarket(
   sources: Sources,
   reading: MarketReading,
   question: Question,
-): Promise<Omit<MarketSnapshot, "oracle" | "recorded">> {
+): Promise<Omit<MarketSnapshot, "oracle" | "orders" | "recorded">> {
   const { addresses, symbols, view, priceState, brake } = reading;
   const { vault, debt } = addresses;
-  const snapshot: Omit<MarketSnapshot, "oracle" | "recorded"> = {
+  const snapshot: Omit<MarketSnapshot, "oracle" | "orders" | "recorded"> = {
     id: addresses.id,
     vault,
     debt,

@@ -97,7 +97,9 @@ export const KEYS = z.object({
   MAX_SLIPPAGE_BPS: whole(0, 9_999).prefault("50").describe("accepted between the quote and the sale"),
   DEADLINE_SECONDS: whole(1, MANY).prefault("120").describe("of a liquidation, from its block"),
   MAX_TICKS: whole(1, MANY).prefault("200").describe("of one liquidation"),
-  GAS_BASE: whole(1, MANY).prefault("700000").describe("expected gas of a liquidation without its ticks"),
+  GAS_BASE: whole(1, MANY)
+    .prefault("700000")
+    .describe("expected gas of a liquidation without its ticks, or of a protection order"),
   GAS_PER_TICK: whole(0, MANY).prefault("15000").describe("expected gas of each"),
   INVENTORY_HAIRCUT_BPS: whole(0, 9_999)
     .optional()

@@ -14,6 +14,16 @@ export interface Offer {
   sale: Sale | undefined;
 }
 
+/** An owner's protection order that can be executed now. */
+export interface OrderOffer {
+  id: bigint;
+  tip: bigint; // units of its token
+  /** Units of that token for 10^18 wei of the chain's coin; undefined: no pool says. */
+  coinPrice: bigint | undefined;
+  /** Of its sale; "0x": nothing is sold; undefined: none keeps its bounds. */
+  path: string | undefined;
+}
+
 /** What the oracle's `update()` has recorded; its clocks run from here. */
 export interface Recorded {
   state: PriceState;
@@ -54,6 +64,7 @@ export interface MarketSnapshot {
   /** What a little collateral brings: the venues' price of it, in token units; undefined: none has one. */
   little: { collateral: bigint; proceeds: bigint } | undefined;
   offers: Offer[];
+  orders: OrderOffer[];
 }
 
 export interface Snapshot {

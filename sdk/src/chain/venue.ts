@@ -1,4 +1,4 @@
-import { type BlockTag, type Provider, ZeroAddress, concat, dataSlice, toBeHex } from "ethers";
+import { type BlockTag, type Provider, ZeroAddress, concat, dataLength, dataSlice, toBeHex } from "ethers";
 
 import { WAD } from "../core/math.ts";
 import { UniswapV3Pool__factory } from "../types/index.ts";
@@ -143,6 +143,15 @@ export function encodePath(tokens: readonly string[], fees: readonly bigint[]): 
     );
   }
   return concat(tokens.flatMap((token, at) => (at === 0 ? [token] : [toBeHex(fees[at - 1]!, 3), token])));
+}
+
+/** The same path from its other end: a purchase's from a sale's. */
+export function reversePath(path: string): string {
+  const parts: string[] = [];
+  for (let at = 0, size = 20; at < dataLength(path); at += size, size = 23 - size) {
+    parts.unshift(dataSlice(path, at, at + size));
+  }
+  return concat(parts);
 }
 
 /** What the pools of a path take of what is sold, WAD. */
