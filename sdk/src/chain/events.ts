@@ -10,6 +10,8 @@ import {
   InsuranceFund__factory,
   type LeverageRouter,
   LeverageRouter__factory,
+  type ProtectionOrders,
+  ProtectionOrders__factory,
   type Vault,
   Vault__factory,
 } from "../types/index.ts";
@@ -21,6 +23,7 @@ import { type Contracts, providerOf } from "./connect.ts";
 interface Emitters {
   Vault: Vault;
   LeverageRouter: LeverageRouter;
+  ProtectionOrders: ProtectionOrders;
   EmergencyBrake: EmergencyBrake;
   InsuranceFund: InsuranceFund;
   AccountRecovery: AccountRecovery;
@@ -30,6 +33,7 @@ type ContractName = keyof Emitters;
 const INTERFACES: Record<ContractName, () => Interface> = {
   Vault: () => Vault__factory.createInterface(),
   LeverageRouter: () => LeverageRouter__factory.createInterface(),
+  ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
   EmergencyBrake: () => EmergencyBrake__factory.createInterface(),
   InsuranceFund: () => InsuranceFund__factory.createInterface(),
   AccountRecovery: () => AccountRecovery__factory.createInterface(),
