@@ -116,7 +116,7 @@ export interface WatchOptions {
   from?: number;
   /** Blocks that must follow before an event counts: what a reorganisation takes back is not told. */
   confirmations?: number;
-  /** The node did not answer; the next block asks for the same again. */
+  /** The node did not answer, and the next block asks for the same again; or the listener threw. */
   onError?: (error: unknown) => void;
 }
 
