@@ -1,11 +1,13 @@
-// npm run trade: opens, changes, flips and closes leveraged positions, lists them and protects them, with a preview before
-// anything is sent.
+// npm run trade: opens, changes, flips, moves and closes leveraged positions, lists and protects them, and recovers accounts,
+// with a preview before anything is sent.
 import {
   explainRevert,
   type MarketFigures,
   quoteClose,
   quoteFlip,
   quoteLeverage,
+  quoteMove,
+  quoteTransfer,
   type TradeQuote,
   transactionsOf,
 } from "@breakwater/sdk/chain";
@@ -33,6 +35,7 @@ import {
   whole,
 } from "./trade/desk.ts";
 import { addProtect } from "./trade/protect.ts";
+import { addRecover } from "./trade/recover.ts";
 
 interface Trading extends Common {
   market: string;
@@ -146,7 +149,53 @@ common(program.command("positions").description("lists what an account has"))
     }
   });
 
+trading(
+  program
+    .command("move")
+    .description("moves a position to a market of the same tokens, or another sub-account"),
+)
+  .option("--to <market>", "its id")
+  .option("--to-sub <number>", "sub-account there; by default the first free one of another market", whole)
+  .action(async (options: Trading & { to?: string; toSub?: bigint }) => {
+    const { to: id, toSub } = options;
+    if (id === undefined && toSub === undefined) throw new Refusal("where to? add --to or --to-sub");
+    if (id === undefined) {
+      await transfer({ ...options, toSub: toSub! });
+      return;
+    }
+    await run(options, async (desk) => {
+      const to = desk.readings.find(({ addresses }) => addresses.id === id);
+      if (!to) throw new Refusal(`no market ${id}`);
+      return quoteMove(desk.contracts, {
+        ...(await desk.request(options, desk.find(options.market, options.side), true)),
+        to,
+        toSub: toSub ?? (await desk.firstSub(to, false)),
+      });
+    });
+  });
+
 addProtect(program);
+addRecover(program);
+
+async function transfer(options: Trading & { toSub: bigint }): Promise<void> {
+  const desk = await openDesk(options);
+  try {
+    const market = desk.find(options.market, options.side);
+    const request = await desk.request(options, market, true);
+    const { position, transaction } = await quoteTransfer(desk.contracts, {
+      ...request,
+      toSub: options.toSub,
+    });
+    if (!options.json) {
+      const from = `${market.addresses.id}, sub-account ${request.sub}`;
+      table([[from, `as it is to ${options.toSub}`], ...describe(position, market)]);
+      console.log(`\ntransactions: ${transaction.words}`);
+    }
+    await submit(desk, options, [transaction], { position });
+  } finally {
+    desk.close();
+  }
+}
 
 async function run(options: Trading, ask: (desk: Desk) => Promise<TradeQuote>): Promise<void> {
   const desk = await openDesk(options);
@@ -159,6 +208,10 @@ async function run(options: Trading, ask: (desk: Desk) => Promise<TradeQuote>): 
         quote,
         transactions.map(({ words }) => words),
       );
+    const refusal = quote.positions.find((position) => position.refusal)?.refusal;
+    if (refusal && (options.yes || !options.json)) {
+      throw new Refusal(`the market would refuse it: ${refusal.words}`);
+    }
     await submit(desk, options, transactions, { quote });
   } finally {
     desk.close();

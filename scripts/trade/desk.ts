@@ -61,7 +61,7 @@ export async function openDesk(options: Common, whose?: string) {
   const provider = new JsonRpcProvider(options.rpc, undefined, { batchMaxCount: 1 });
   const { chainId } = await provider.getNetwork();
   const addresses = await loadAddresses(
-    options.addresses ?? new URL(`../deploy/addresses/${chainId}.json`, import.meta.url),
+    options.addresses ?? new URL(`../../deploy/addresses/${chainId}.json`, import.meta.url),
   );
   if (BigInt(addresses.chainId) !== chainId) {
     throw new Refusal(`${options.rpc} is chain ${chainId}, the addresses are of chain ${addresses.chainId}`);

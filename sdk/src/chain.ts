@@ -4,5 +4,6 @@ export * from "./chain/errors.ts";
 export * from "./chain/events.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
+export * from "./chain/recovery.ts";
 export * from "./chain/trade.ts";
 export * from "./chain/venue.ts";

@@ -339,7 +339,7 @@ describe("Lens", () => {
       return undefined;
     };
 
-    it("is what adjust then does, or the error with which it refuses", async () => {
+    it("P1: is what adjust then does, or the error with which it refuses", async () => {
       const below = randomFrom(6);
       const amount = (most: bigint) => (BigInt(below(2_000_001) - 1_000_000) * most) / 1_000_000n;
       const outcomes = new Map<string | undefined, number>();

@@ -534,7 +534,7 @@ describe("ProtectionOrders", function () {
   });
 
   describe("has no use beyond its orders:", () => {
-    it("P4: a market that lies neither gets at others' tokens nor calls in between", async () => {
+    it("K4: a market that lies neither gets at others' tokens nor calls in between", async () => {
       await m.fund(trader, { collateral: 10n * ETH });
       await m.collateral.connect(trader).approve(orders, MaxUint256);
       const victim = await create(await topUp());
@@ -615,7 +615,7 @@ describe("ProtectionOrders", function () {
     });
   });
 
-  it("P1 P2 P3: whatever the order and the price, keeps its bounds or moves nothing", async () => {
+  it("K1 K2 K3: whatever the order and the price, keeps its bounds or moves nothing", async () => {
     const next = random(20_261_121);
     const between = (from: number, to: number) => from + (to - from) * next();
     await m.fund(trader, { collateral: 3_000n * ETH, debt: 5_000_000n * USDC });
@@ -706,14 +706,14 @@ describe("ProtectionOrders", function () {
       }
       outcome(Object.keys(KIND)[Number(kind)]!);
       const { quote } = reported(receipt);
-      // P1: never a higher LTV, and at most the target.
+      // K1: never a higher LTV, and at most the target.
       if (after.debt > 0n) {
         expect(after.ltvHigh).to.be.lessThan(before.ltvHigh);
         expect(after.ltvHigh * BPS).to.be.lessThanOrEqual(BigInt(order.target) * WAD);
         // Not much further either: what is sold or added is the least.
         expect(after.ltvHigh * BPS * 1_006n).to.be.greaterThan(BigInt(order.target) * WAD * 1_000n);
       } else expect(order.target).to.equal(0n);
-      // P2: all that the owner has, at the oracle's price, falls by slippage and tip at most.
+      // K2: all that the owner has, at the oracle's price, falls by slippage and tip at most.
       const worth = (of: typeof after, wallet: typeof owned) =>
         ((of.collateral + of.surplus + wallet.collateral) * BigInt(Math.round(dollars * 1e8))) / 10n ** 20n +
         wallet.debt -
@@ -729,7 +729,7 @@ describe("ProtectionOrders", function () {
       const soldWorth = (sold * BigInt(Math.round(dollars * 1e8))) / 10n ** 20n;
       const lost = worth(before, owned) - worth(after, now);
       expect(lost).to.be.lessThanOrEqual((soldWorth * slippage) / BPS + tipWorth + USDC / 100n);
-      // P3: and nobody but the keeper got any of it: `expectEmpty` above, the tip here.
+      // K3: and nobody but the keeper got any of it: `expectEmpty` above, the tip here.
       expect(inCollateral ? tip.debt : tip.collateral).to.equal(0n);
     }
     // Each kind was executed, and some of each reason refused.

@@ -29,7 +29,7 @@ import { random } from "../../scripts/drill/book.ts";
 describe("SDK orders", () => {
   const KINDS = Object.keys(KIND) as OrderKind[];
 
-  it("P1 leaves at most the target and hardly less, whatever the tokens' decimals, prices and sizes", () => {
+  it("K1 leaves at most the target and hardly less, whatever the tokens' decimals, prices and sizes", () => {
     const next = random(20_261_121);
     const between = (from: number, to: number) => from + (to - from) * next();
     const refused: Record<string, number> = {};

@@ -191,7 +191,7 @@ describe("SDK: leveraged trades", function () {
     return receipt;
   };
 
-  it("opens, changes, flips and closes as quoted", async () => {
+  it("P2: opens, changes, flips and closes as quoted", async () => {
     const open = await quoteNext((at) =>
       quoteLeverage(contracts, {
         ...at("weth-usdc"),
@@ -564,7 +564,7 @@ describe("SDK: leveraged trades", function () {
     end();
   });
 
-  it("reckons every change of a position to the unit", async () => {
+  it("P2: reckons every change of a position to the unit, and so does the preview", async () => {
     const { vault, collateral, debt } = local.markets["weth-usdc"]!;
     for (const token of [collateral, debt]) await token.connect(trader).approve(vault, MaxUint256);
     const next = random(6);

@@ -39,6 +39,7 @@ type Args = Record<
   | "deadline"
   | "debt"
   | "expected"
+  | "from"
   | "expiry"
   | "held"
   | "least"
@@ -82,6 +83,7 @@ type Args = Record<
 
 // What deserves a better sentence than its name.
 const SENTENCES: Record<string, (a: Args) => string> = {
+  ApprovalsExpired: (a) => `the approvals counted until ${time(a.deadline)}`,
   BudgetExceeded: (a) => `the order may still take ${a.budget} token units, and needs ${a.needed}`,
   CascadeCapReached: (a) =>
     `the cascade brake lets ${units(a.left)} be liquidated now; its cap refills within ${a.window} seconds`,
@@ -99,8 +101,10 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   InvalidOrder: (a) => `no such order: ${a.rule}`,
   LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
   LiquidationsPaused: (a) => `liquidations wait (${level(a.level)}) until ${time(a.until)}`,
+  LockedDown: (a) => `the account is locked until ${time(a.until)}`,
   LtvTooHigh: (a) => `the LTV of ${formatPercent(a.ltv)} would be above ${formatPercent(a.maxLtv)}`,
   NewRiskPaused: (a) => `no new risk now: ${level(a.level)}`,
+  NoRecovery: () => "no recovery of this account is pending",
   NoDebt: () => "there is no debt in this sub-account",
   NotOperator: (a) => `the owner has not let ${a.operator} act for him`,
   NothingToLiquidate: (a) =>
@@ -126,6 +130,8 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   TargetUnreachable: (a) =>
     `from an LTV of ${formatPercent(a.ltv)}, no sale within the order's bounds leads to ${percent(a.target)}`,
   TipTooLow: (a) => `the tip of ${a.tip} token units would be below ${a.minTip}`,
+  TooEarly: (a) => `that can be done from ${time(a.from)} on`,
+  TooLate: (a) => `that could be done until ${time(a.until)}`,
   TooLittleCollateral: (a) => `only ${a.seized} of at least ${a.minimum} collateral token units`,
   TooLittleLeft: (a) => `the sale left ${a.held} units of ${a.token}, and ${a.least} are the owner's`,
   TransferMismatch: (a) => `the token ${a.token} moved ${a.received} instead of ${a.expected}`,

@@ -10,6 +10,10 @@ import {
   InsuranceFund__factory,
   type LeverageRouter,
   LeverageRouter__factory,
+  type ProtectionOrders,
+  ProtectionOrders__factory,
+  type ProtectionOrders,
+  ProtectionOrders__factory,
   type Vault,
   Vault__factory,
 } from "../types/index.ts";
@@ -21,6 +25,8 @@ import { type Contracts, providerOf } from "./connect.ts";
 interface Emitters {
   Vault: Vault;
   LeverageRouter: LeverageRouter;
+  ProtectionOrders: ProtectionOrders;
+  ProtectionOrders: ProtectionOrders;
   EmergencyBrake: EmergencyBrake;
   InsuranceFund: InsuranceFund;
   AccountRecovery: AccountRecovery;
@@ -30,6 +36,8 @@ type ContractName = keyof Emitters;
 const INTERFACES: Record<ContractName, () => Interface> = {
   Vault: () => Vault__factory.createInterface(),
   LeverageRouter: () => LeverageRouter__factory.createInterface(),
+  ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
+  ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
   EmergencyBrake: () => EmergencyBrake__factory.createInterface(),
   InsuranceFund: () => InsuranceFund__factory.createInterface(),
   AccountRecovery: () => AccountRecovery__factory.createInterface(),
@@ -112,7 +120,7 @@ export interface WatchOptions {
   from?: number;
   /** Blocks that must follow before an event counts: what a reorganisation takes back is not told. */
   confirmations?: number;
-  /** The node did not answer; the next block asks for the same again. */
+  /** The node did not answer, and the next block asks for the same again; or the listener threw. */
   onError?: (error: unknown) => void;
 }
 
