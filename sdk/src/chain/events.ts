@@ -12,8 +12,6 @@ import {
   LeverageRouter__factory,
   type ProtectionOrders,
   ProtectionOrders__factory,
-  type ProtectionOrders,
-  ProtectionOrders__factory,
   type Vault,
   Vault__factory,
 } from "../types/index.ts";
@@ -26,7 +24,6 @@ interface Emitters {
   Vault: Vault;
   LeverageRouter: LeverageRouter;
   ProtectionOrders: ProtectionOrders;
-  ProtectionOrders: ProtectionOrders;
   EmergencyBrake: EmergencyBrake;
   InsuranceFund: InsuranceFund;
   AccountRecovery: AccountRecovery;
@@ -36,7 +33,6 @@ type ContractName = keyof Emitters;
 const INTERFACES: Record<ContractName, () => Interface> = {
   Vault: () => Vault__factory.createInterface(),
   LeverageRouter: () => LeverageRouter__factory.createInterface(),
-  ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
   ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
   EmergencyBrake: () => EmergencyBrake__factory.createInterface(),
   InsuranceFund: () => InsuranceFund__factory.createInterface(),
