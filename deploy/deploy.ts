@@ -49,6 +49,7 @@ const CONTRACTS = [
   "AccountRecovery",
   "FlashLiquidator",
   "LeverageRouter",
+  "ProtectionOrders",
   "UniswapV3Factory",
   "NonfungiblePositionManager",
   "SwapRouter",

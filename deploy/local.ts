@@ -15,6 +15,7 @@ import {
   Liquidator__factory,
   MarketPair__factory,
   NonfungiblePositionManager__factory,
+  ProtectionOrders__factory,
   QuoterV2__factory,
   Safe__factory,
   SettableFeed__factory,
@@ -145,6 +146,7 @@ export function connectLocal(
       lens: Lens__factory.connect(at("Lens"), deployer),
       recovery: AccountRecovery__factory.connect(at("AccountRecovery"), deployer),
       leverageRouter: LeverageRouter__factory.connect(at("LeverageRouter"), deployer),
+      protectionOrders: ProtectionOrders__factory.connect(at("ProtectionOrders"), deployer),
       flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), deployer),
       uniswapFactory: UniswapV3Factory__factory.connect(at("UniswapV3Factory"), deployer),
       positionManager: NonfungiblePositionManager__factory.connect(

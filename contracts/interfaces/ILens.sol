@@ -92,6 +92,18 @@ struct PositionView {
     bool insolvent; //           equity at most the minimum bonus: the tick would be seized whole
 }
 
+/// @notice What IVault.adjust by the owner would do in this block.
+struct AdjustView {
+    int256 collateralMoved; //   what adjust returns
+    int256 debtMoved;
+    PositionView positionBefore;
+    PositionView positionAfter; // as `position` shows it then, but for `node`, which is 0
+    uint256 borrowRateBefore; //  per second, WAD
+    uint256 borrowRateAfter; //   with the debt and the cash then
+    bool newRisk; //              whether it counts as new risk
+    bytes refusal; //             the error with which adjust reverts, with its values; empty: it does not
+}
+
 /// @notice One populated tick now.
 struct TickView {
     int24 tick;
@@ -155,6 +167,20 @@ interface ILens {
         address[] calldata owners,
         uint96[] calldata subs
     ) external view returns (PositionView[] memory);
+
+    /// @notice Exactly what IVault.adjust by the owner or an operator would do in this block, as far as the market decides
+    /// it: the caller's balance and allowance are its own affair. The parameters are adjust's.
+    /// What new risk or the market's cash forbids is in `refusal`, beside the position that it would be: NewRiskPaused,
+    /// PriceNotFresh, LtvTooHigh, DebtTooSmall, DebtCapExceeded, CollateralCapExceeded, InsufficientCash. Reverts as adjust
+    /// does where there would be no position to show: ZeroAmount, AmountTooLarge, InsufficientCollateral,
+    /// TooMuchCollateral, DebtWithoutCollateral, RatioAboveGrid.
+    function preview(
+        IVault vault,
+        address owner,
+        uint96 sub,
+        int256 collateralDelta,
+        int256 debtDelta
+    ) external view returns (AdjustView memory);
 
     /// @notice Up to `count` populated ticks from `from` downward (type(int24).max: from the top).
     function ticks(IVault vault, int24 from, uint256 count) external view returns (TickView[] memory);

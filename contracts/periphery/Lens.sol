@@ -2,10 +2,20 @@
 pragma solidity 0.8.37;
 
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "../interfaces/IInsuranceFund.sol";
-import {ILens, LiquidationView, MarketView, PositionView, TickView, Verdict} from "../interfaces/ILens.sol";
+import {
+    AdjustView,
+    ILens,
+    LiquidationView,
+    MarketView,
+    PositionView,
+    TickView,
+    Verdict
+} from "../interfaces/ILens.sol";
 import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "../interfaces/IOracleAdapter.sol";
 import {Caps, IVault, Ramp, RiskParameters} from "../interfaces/IVault.sol";
@@ -20,6 +30,7 @@ import {TickBook} from "../libraries/TickBook.sol";
 /// @notice See ILens. Stateless; what it computes, it computes with the market's own libraries.
 contract Lens is ILens {
     using Math for uint256;
+    using SafeCast for uint256;
     using MarketReader for MarketReader.Reading;
     using Sale for Sale.Step;
     using Sale for Sale.Terms;
@@ -98,6 +109,41 @@ contract Lens is ILens {
         Scene memory s = _scene(vault);
         views = new PositionView[](owners.length);
         for (uint256 i = 0; i < owners.length; i++) views[i] = _position(s, owners[i], subs[i]);
+    }
+
+    /// @inheritdoc ILens
+    function preview(
+        IVault vault,
+        address owner,
+        uint96 sub,
+        int256 collateralDelta,
+        int256 debtDelta
+    ) external view returns (AdjustView memory v) {
+        Scene memory s = _scene(vault);
+        MarketReader.Reading memory r = s.reading;
+        v.positionBefore = _position(s, owner, sub);
+        TickBook.Outcome memory out = _change(r, owner, sub, collateralDelta, debtDelta);
+        (v.collateralMoved, v.debtMoved) = _moved(r, out, collateralDelta, debtDelta);
+        MarketView memory m;
+        _addRates(m, r);
+        v.borrowRateBefore = m.borrowRate;
+
+        Market.Ledger memory ledger = r.ledger;
+        ledger.debt = (uint256(ledger.debt) - out.oldDebt + out.newDebt).toUint104();
+        v.newRisk =
+            out.newDebt > out.oldDebt ||
+            (out.taken != 0 && out.newDebt != 0 && out.newTick > out.oldTick);
+        if (v.newRisk) v.refusal = _refusal(s, out, v.collateralMoved, v.debtMoved);
+        int256 cash = int256(uint256(ledger.cash)) - v.debtMoved;
+        ledger.cash = cash < 0 ? 0 : uint256(cash).toUint112();
+        _addRates(m, r);
+        v.borrowRateAfter = m.borrowRate;
+
+        PositionView memory p = v.positionAfter;
+        (p.owner, p.sub, p.tick) = (owner, sub, out.newTick);
+        p.surplus = Market.collateralTokensDown(out.surplus, r.units);
+        p.bookDebt = _resolved(r, out, v.positionBefore);
+        _addFigures(p, s);
     }
 
     /// @inheritdoc ILens
@@ -280,15 +326,21 @@ contract Lens is ILens {
         (p.node, node, p.bookDebt) = r.resolve(stored);
         p.surplus = Market.collateralTokensDown(stored.surplus, r.units);
         p.seized = node.kind == TickBook.Kind.Closed;
-        if (p.bookDebt == 0) return p;
-        p.tick = node.tick;
+        if (p.bookDebt != 0) p.tick = node.tick;
+        _addFigures(p, s);
+    }
+
+    /// @dev What follows from the tick and the book debt.
+    function _addFigures(PositionView memory p, Scene memory s) private pure {
+        if (p.bookDebt == 0) return;
+        MarketReader.Reading memory r = s.reading;
         uint256 ratio = Grid.ratioOf(p.tick, r.units.spacing);
         uint256 threshold = r.threshold;
         p.debt = _debtTokensUp(p.bookDebt, r);
         p.collateral = Market.collateralTokensDown(TickBook.behindDown(p.bookDebt, ratio), r.units);
         p.liquidationPrice = Market.liquidationPrice(ratio, threshold, r.ledger.borrowIndex, r.units);
         p.liquidationPriceWad = p.liquidationPrice.mulDiv(Market.WAD, 1 << 128);
-        if (s.price.state == PriceState.Dead) return p;
+        if (s.price.state == PriceState.Dead) return;
         uint256 low = Market.bookPriceDown(s.price.low, r.ledger.borrowIndex, r.units);
         p.ltvHigh = ratio.mulDiv(Market.WAD, s.terms.price, Math.Rounding.Ceil);
         p.ltvLow = ratio.mulDiv(Market.WAD, low, Math.Rounding.Ceil);
@@ -319,6 +371,151 @@ contract Lens is ILens {
             r.ledger.borrowIndex,
             r.units
         );
+    }
+
+    // ------------------------------------------------------------------ a change of a position
+
+    /// @dev TickBook.change without writing, for the amounts as Vault.adjust makes units of them. `node` and `shares`
+    /// stay empty.
+    function _change(
+        MarketReader.Reading memory r,
+        address owner,
+        uint96 sub,
+        int256 collateralDelta,
+        int256 debtDelta
+    ) private view returns (TickBook.Outcome memory out) {
+        require(collateralDelta != 0 || debtDelta != 0, IVault.ZeroAmount());
+        int256 collateral = _toUnits(collateralDelta, r.units);
+        int256 debt = _toBook(debtDelta, r);
+        TickBook.Position memory stored = r.positionOf(owner, sub);
+        TickBook.Node memory node;
+        (, node, out.oldDebt) = r.resolve(stored);
+        uint256 held = stored.surplus;
+        uint256 ceiling;
+        if (out.oldDebt != 0) {
+            out.oldTick = node.tick;
+            ceiling = Grid.ratioOf(node.tick, r.units.spacing);
+            held += TickBook.behindDown(out.oldDebt, ceiling);
+        }
+        if (collateral < 0) {
+            out.taken = collateral == type(int256).min ? held : uint256(-collateral);
+            require(out.taken <= held, TickBook.InsufficientCollateral(out.taken, held));
+            held -= out.taken;
+        } else if (collateral > 0) {
+            held += uint256(collateral);
+            require(
+                held <= TickBook.MAX_COLLATERAL,
+                TickBook.TooMuchCollateral(held, TickBook.MAX_COLLATERAL)
+            );
+        }
+        out.newDebt = debt < 0 ? out.oldDebt.saturatingSub(uint256(-debt)) : out.oldDebt + uint256(debt);
+        if (out.newDebt != 0) {
+            if (collateral < 0 || debt > 0) ceiling = 0;
+            require(held != 0 || ceiling != 0, TickBook.DebtWithoutCollateral(out.newDebt));
+            uint256 ratio = held == 0 ? ceiling : TickBook.behindUp(out.newDebt, held);
+            if (ceiling != 0 && ratio > ceiling) ratio = ceiling;
+            (out.newTick, out.ratio) = Grid.ceil(ratio, r.units.spacing);
+            held = held.saturatingSub(TickBook.behindUp(out.newDebt, out.ratio));
+        }
+        out.surplus = held.toUint96();
+    }
+
+    /// @dev What adjust returns.
+    function _moved(
+        MarketReader.Reading memory r,
+        TickBook.Outcome memory out,
+        int256 collateralDelta,
+        int256 debtDelta
+    ) private pure returns (int256, int256) {
+        if (collateralDelta == type(int256).min) {
+            collateralDelta = -int256(Market.collateralTokensDown(out.taken, r.units));
+        }
+        if (debtDelta < 0 && out.newDebt == 0) debtDelta = -int256(_debtTokensUp(out.oldDebt, r));
+        return (collateralDelta, debtDelta);
+    }
+
+    /// @dev The error with which Vault.adjust refuses new risk, or nothing. The ledger's debt is the one after, its cash
+    /// the one before.
+    function _refusal(
+        Scene memory s,
+        TickBook.Outcome memory out,
+        int256 collateralMoved,
+        int256 debtMoved
+    ) private view returns (bytes memory) {
+        MarketReader.Reading memory r = s.reading;
+        if (block.timestamp < r.risk.noNewRiskUntil) {
+            return abi.encodeWithSelector(IVault.NewRiskPaused.selector, _level(r));
+        }
+        if (s.price.state != PriceState.Fresh) {
+            return abi.encodeWithSelector(IVault.PriceNotFresh.selector, s.price.state);
+        }
+        bytes4 refused;
+        uint256 amount = Market.bookPriceDown(s.price.low, r.ledger.borrowIndex, r.units);
+        uint256 limit = (uint256(r.risk.maxLtv) * (Market.BPS - s.price.maxLtvCut)) / Market.BPS;
+        if (out.ratio * Market.BPS > amount * limit) {
+            refused = IVault.LtvTooHigh.selector;
+            (amount, limit) = ((out.ratio * Market.WAD) / amount, (limit * Market.WAD) / Market.BPS);
+        } else if (out.newDebt > out.oldDebt) {
+            (refused, amount, limit) = _refusedDebt(r, out.newDebt, collateralMoved, uint256(debtMoved));
+        }
+        return refused == 0 ? bytes("") : abi.encodeWithSelector(refused, amount, limit);
+    }
+
+    /// @dev What only more debt must keep to: the minimum, both caps, and the market's cash.
+    function _refusedDebt(
+        MarketReader.Reading memory r,
+        uint256 bookDebt,
+        int256 collateralMoved,
+        uint256 borrowed
+    ) private view returns (bytes4, uint256 amount, uint256 limit) {
+        uint256 index = r.ledger.borrowIndex;
+        (amount, limit) = (Market.unitsUp(bookDebt, index), r.limits.minDebt * Market.MICRO);
+        if (amount < limit) return (IVault.DebtTooSmall.selector, amount, limit);
+        (amount, limit) = (Market.unitsUp(r.ledger.debt, index), r.limits.debtCap * Market.MICRO);
+        if (amount > limit) return (IVault.DebtCapExceeded.selector, amount, limit);
+        int256 held = int256(IERC20(r.vault.COLLATERAL()).balanceOf(address(r.vault)));
+        amount = Market.collateralUnitsUp(uint256(held + collateralMoved), r.units);
+        limit = (r.limits.collateralCap * Market.MICRO) / r.units.priceMultiplier;
+        if (amount > limit) return (IVault.CollateralCapExceeded.selector, amount, limit);
+        (amount, limit) = (borrowed, r.ledger.cash);
+        if (amount > limit) return (IVault.InsufficientCash.selector, amount, limit);
+        return (0, 0, 0);
+    }
+
+    /// @dev What the book will resolve the new debt to: among others at its tick it is shares, rounded down.
+    function _resolved(
+        MarketReader.Reading memory r,
+        TickBook.Outcome memory out,
+        PositionView memory before
+    ) private view returns (uint256 debt) {
+        debt = out.newDebt;
+        if (debt == 0 || r.nextPopulated(out.newTick, out.newTick) != out.newTick) return debt;
+        (uint32 id, TickBook.Node memory node) = r.nodeAt(out.newTick);
+        if (id == before.node && node.count == 1) return debt;
+        debt = (((debt * TickBook.INDEX_ONE) / node.index) * node.index) / TickBook.INDEX_ONE;
+    }
+
+    function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
+        if (delta == 0 || delta == type(int256).min) return delta;
+        uint256 amount = uint256(delta > 0 ? delta : -delta);
+        require(amount <= type(uint128).max, IVault.AmountTooLarge(amount, type(uint128).max));
+        if (delta < 0) return -int256(Market.collateralUnitsUp(amount, u));
+        uint256 units = Market.collateralUnitsDown(amount, u);
+        require(units != 0, IVault.ZeroAmount());
+        return int256(units);
+    }
+
+    function _toBook(int256 delta, MarketReader.Reading memory r) private pure returns (int256) {
+        if (delta == 0) return 0;
+        uint256 most = type(uint128).max;
+        if (delta > 0) {
+            require(uint256(delta) <= most, IVault.AmountTooLarge(uint256(delta), most));
+            return int256(Market.bookUp(Market.debtUnitsUp(uint256(delta), r.units), r.ledger.borrowIndex));
+        }
+        uint256 amount = delta < -int256(most) ? most : uint256(-delta);
+        uint256 book = Market.bookDown(Market.debtUnitsDown(amount, r.units), r.ledger.borrowIndex);
+        require(book != 0, IVault.ZeroAmount());
+        return -int256(book);
     }
 
     // ------------------------------------------------------------------ liquidation

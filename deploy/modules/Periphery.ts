@@ -12,11 +12,13 @@ export function peripheryModule(
   return buildModule("Periphery", (m) => {
     const { Liquidator: liquidator } = m.useModule(protocol);
     const { SwapRouter: router } = m.useModule(uniswap);
+    const leverageRouter = m.contract("LeverageRouter", [router, weth]);
     return {
       Lens: m.contract("Lens"),
       AccountRecovery: m.contract("AccountRecovery"),
       FlashLiquidator: m.contract("FlashLiquidator", [liquidator, router]),
-      LeverageRouter: m.contract("LeverageRouter", [router, weth]),
+      LeverageRouter: leverageRouter,
+      ProtectionOrders: m.contract("ProtectionOrders", [leverageRouter]),
     };
   });
 }

@@ -4,10 +4,13 @@ import {
   type LiquidationView,
   type MarketReading,
   type PriceState,
+  type Venue,
+  bestRoutes,
+  bestSale,
   connect,
   explainRevert,
-  isRevert,
   openMarkets,
+  uniswap,
 } from "@breakwater/sdk/chain";
 import {
   BPS,
@@ -22,12 +25,12 @@ import {
 import { InverseOracleAdapter__factory, TestToken__factory } from "@breakwater/sdk/types";
 import { MaxUint256, type Provider, toQuantity } from "ethers";
 
-import type { MarketSnapshot, Offer, Recorded, Snapshot } from "./snapshot.ts";
-import { uniswap } from "./venue/uniswap.ts";
-import { type Venue, bestRoutes, bestSale } from "./venue/venue.ts";
+import { type Executable, isUnanswered, offerOf, readExecutable } from "./orders/collect.ts";
+import type { MarketSnapshot, Offer, OrderOffer, Recorded, Snapshot } from "./snapshot.ts";
 
 // One block's snapshot. Idle, it is one batch of requests, that is, one round trip: the header, the going fees, the Lens'
-// view of all markets, the oracles' records and the sequencer's grace. Only where something can be done more is asked.
+// view of all markets, their executable orders, the oracles' records and the sequencer's grace. Only where something can be
+// done more is asked.
 
 /** Sends what is asked at once in one batch. */
 export type Node = Provider & { send: (method: string, params: unknown[]) => Promise<unknown> };
@@ -41,7 +44,7 @@ export interface Sources {
   coin: string;
   /** By vault: where its collateral can be sold for its debt. */
   saleRoutes: Map<string, string[]>;
-  /** By debt token: where the coin can be sold for it; none: it is that coin. */
+  /** By token: where the coin can be sold for it; none: it is that coin. */
   coinRoutes: Map<string, string[]>;
   /** The timestamp for which the routes were looked up; 0: when opening. */
   routesAt: bigint;
@@ -73,7 +76,7 @@ export async function openSources(addresses: Addresses, provider: Node, account?
     provider,
     contracts,
     readMarkets: await openMarkets(contracts, provider),
-    venue: uniswap(contracts, provider, [...new Set([coin, ...listed])]),
+    venue: uniswap(contracts, provider, [coin, ...listed]),
     coin,
     saleRoutes: new Map(),
     coinRoutes: new Map(),
@@ -97,11 +100,16 @@ export async function collect(
 ): Promise<Snapshot> {
   const { provider, contracts } = sources;
   const unreadable: Snapshot["unreadable"] = [];
-  const [header, fees, sequencerGrace, records, readings] = await Promise.all([
+  const [header, fees, sequencerGrace, records, orders, readings] = await Promise.all([
     provider.getBlock(block),
     readFees(provider, block),
     contracts.brake.sequencerGraceDue({ blockTag: block }),
     readRecords(sources, block),
+    readExecutable(
+      contracts,
+      contracts.addresses.markets.map(({ vault }) => vault),
+      block,
+    ),
     sources.readMarkets(block, (id, error) => unreadable.push({ id, words: explainRevert(error).words })),
   ]);
   if (!header?.hash) throw new Error(`the node does not know block ${block}`);
@@ -124,12 +132,13 @@ export async function collect(
       ]);
       return {
         ...market,
+        orders: await collectOrders(sources, reading, orders, block),
         oracle: recorder ?? oracle,
         recorded: recorded && { ...recorded, apartAt },
       };
     }),
   );
-  const isIdle = markets.every(({ offers }) => offers.length === 0);
+  const isIdle = markets.every(({ offers, orders: found }) => offers.length + found.length === 0);
   if (isIdle && timestamp - sources.routesAt >= ROUTES_PERIOD) {
     if (sources.routesAt > 0n) await findRoutes(sources);
     sources.routesAt = timestamp;
@@ -195,8 +204,7 @@ async function unlessReverted<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    const isOther = error instanceof Error && "code" in error && error.code === "BAD_DATA";
-    if (isRevert(error) || isOther) return undefined;
+    if (isUnanswered(error)) return undefined;
     throw error;
   }
 }
@@ -205,24 +213,47 @@ async function unlessReverted<T>(call: Promise<T>): Promise<T | undefined> {
 
 async function findRoutes({ contracts, venue, coin, saleRoutes, coinRoutes }: Sources): Promise<void> {
   const { markets } = contracts.addresses;
-  const debts = new Set(markets.map(({ debt }) => debt).filter((debt) => debt !== coin));
+  const tokens = new Set(markets.flatMap(({ collateral, debt }) => [collateral, debt]));
+  tokens.delete(coin);
   await Promise.all([
     ...markets.map(async ({ vault, collateral, debt }) =>
       saleRoutes.set(vault, await venue.routes(collateral, debt)),
     ),
-    ...[...debts].map(async (debt) => coinRoutes.set(debt, await venue.routes(coin, debt))),
+    ...[...tokens].map(async (token) => coinRoutes.set(token, await venue.routes(coin, token))),
   ]);
 }
 
-/** Debt token units for a whole coin. */
+/** Token units for a whole coin. */
 async function readCoinPrice(
   { venue, coin, coinRoutes }: Sources,
-  debt: string,
+  token: string,
   block: number,
 ): Promise<bigint | undefined> {
-  if (debt === coin) return WAD;
-  const sale = await bestSale(venue, coinRoutes.get(debt)!, WAD, block);
+  if (token === coin) return WAD;
+  const sale = await bestSale(venue, coinRoutes.get(token)!, WAD, block);
   return sale && sale.proceeds > 0n ? sale.proceeds : undefined;
+}
+
+// ------------------------------------------------------------------ protection orders
+
+async function collectOrders(
+  sources: Sources,
+  { addresses: { vault } }: MarketReading,
+  orders: readonly Executable[],
+  block: number,
+): Promise<OrderOffer[]> {
+  return Promise.all(
+    orders
+      .filter(({ market }) => market === vault)
+      .map(async (order) =>
+        offerOf(order, {
+          venue: sources.venue,
+          routes: sources.saleRoutes.get(vault)!,
+          block,
+          coinPrice: async (token) => readCoinPrice(sources, token, block),
+        }),
+      ),
+  );
 }
 
 // ------------------------------------------------------------------ a market
@@ -238,10 +269,10 @@ async function collectMarket(
   sources: Sources,
   reading: MarketReading,
   question: Question,
-): Promise<Omit<MarketSnapshot, "oracle" | "recorded">> {
+): Promise<Omit<MarketSnapshot, "oracle" | "orders" | "recorded">> {
   const { addresses, symbols, view, priceState, brake } = reading;
   const { vault, debt } = addresses;
-  const snapshot: Omit<MarketSnapshot, "oracle" | "recorded"> = {
+  const snapshot: Omit<MarketSnapshot, "oracle" | "orders" | "recorded"> = {
     id: addresses.id,
     vault,
     debt,

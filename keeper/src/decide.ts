@@ -1,6 +1,13 @@
 import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
 import { BPS, WAD, formatAmount, formatPercent, max, min } from "@breakwater/sdk/core";
 
+import {
+  type OrderExecution,
+  type OrderReason,
+  decideOrders,
+  describeOrder,
+  explainOrder,
+} from "./orders/decide.ts";
 import type { MarketSnapshot, Offer, Snapshot } from "./snapshot.ts";
 
 // What to do with a snapshot, and why nothing more: pure, synchronous, no clock.
@@ -87,7 +94,7 @@ export interface Poke {
 }
 
 /** `worth`: wei that its gas may cost at most. */
-export type Action = Liquidation | Poke;
+export type Action = Liquidation | OrderExecution | Poke;
 
 export type Reason =
   | { kind: "dead price" }
@@ -101,7 +108,8 @@ export type Reason =
   | { kind: "gas unpriced" }
   | { kind: "unprofitable"; best: Costs }
   | { kind: "beyond rescue"; best: Costs }
-  | { kind: "seizing off"; ticks: number };
+  | { kind: "seizing off"; ticks: number }
+  | OrderReason;
 
 export interface Decision {
   market: MarketSnapshot;
@@ -126,6 +134,9 @@ export function decide(snapshot: Snapshot, parameters: Parameters): Decision[] {
   const poked = new Set<string>();
   return snapshot.markets.map((market) => {
     const decision = decideMarket(market, snapshot, parameters);
+    const orders = decideOrders(market, snapshot, parameters);
+    decision.actions.push(...orders.actions);
+    decision.reasons.push(...orders.reasons);
     // Liquidating first: it is in a hurry.
     decision.actions.push(...pokes(market, snapshot.timestamp, parameters, poked));
     return decision;
@@ -373,11 +384,16 @@ export function explain(reason: Reason, market: MarketSnapshot): string {
       return `near total seizure, but a rescue would lose more than ${amount(-reason.best.required)}`;
     case "seizing off":
       return `${reason.ticks} insolvent ticks could be seized, but this keeper does not pay for it`;
+    case "order unpriced":
+    case "order unsellable":
+    case "order unprofitable":
+      return explainOrder(reason);
   }
 }
 
 /** An action as a sentence. */
 export function describe(action: Action, market: MarketSnapshot): string {
+  if (action.kind === "order") return describeOrder(action);
   if (action.kind === "poke") return `poke the ${action.what}: ${action.why}`;
   if (action.mode === "absorb") return `seize up to ${ticks(action.maxTicks)} that are insolvent`;
   const amount = (value: bigint) => `${formatAmount(value, market.debtDecimals, 4)} ${market.debtSymbol}`;

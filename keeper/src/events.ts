@@ -27,7 +27,7 @@ export type KeeperEvent =
   | { kind: "round failed"; words: string }
   /** A decision to act; once per market and action until it is taken, missed or gone. */
   | { kind: "opportunity"; block: number; market: string; action: ActionKind }
-  /** `profit` and `repaid` in debt token units, `profitWei` in the chain's coin if it has a price; before gas. */
+  /** `profit` and `repaid` in debt token units (an order's profit in its tip's), `profitWei` in the chain's coin if it has a price; before gas. */
   | {
       kind: "taken";
       market: string;

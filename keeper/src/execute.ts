@@ -7,11 +7,12 @@ import type { Order } from "./chain/journal.ts";
 import type { Look, Outbox, Settlement } from "./chain/outbox.ts";
 import type { Action } from "./decide.ts";
 import type { Cause } from "./events.ts";
+import type { MarketSnapshot } from "./snapshot.ts";
 
 // Simulates, sends, and says what came of it, and of what if nothing did.
 
 export type Outcome =
-  /** `repaid` and `profit` (before gas) in debt token units. */
+  /** `repaid` and `profit` (before gas) in debt token units; the profit of an order in units of its tip's token. */
   | {
       status: "done";
       repaid: bigint;
@@ -45,6 +46,11 @@ const gasLimitOf = (gas: bigint) => (gas * 130n) / 100n + 150_000n;
 /** Seconds for which an order without a deadline of its own is worth being mined. */
 const LIFETIME = 120n;
 
+/** Debt token units for a whole coin; of an order, units of its tip's token. */
+export function coinPriceFor(action: Action | StartGrace, market: MarketSnapshot | undefined) {
+  return action.kind === "order" ? action.coinPrice : market?.coinPrice;
+}
+
 interface Report {
   repaid: bigint;
 }
@@ -57,15 +63,29 @@ const CAUSES: Record<string, Cause> = {
   ProfitTooLow: "price moved",
   TooLittleCollateral: "price moved",
   TooMuchToRepay: "price moved",
+  NoDebt: "lost race",
+  UnknownOrder: "lost race",
+  WouldMakeWorse: "lost race",
+  BudgetExceeded: "lost race",
+  InsufficientFunds: "lost race",
+  NotOperator: "lost race",
+  NotTriggered: "price moved",
+  TargetUnreachable: "price moved",
+  TipTooLow: "price moved",
+  SlippageExceeded: "price moved",
+  InsufficientLiquidity: "price moved",
+  PriceUntrusted: "price moved",
   PriceDead: "price moved",
   PriceNotFresh: "price moved",
   LiquidationsPaused: "paused",
   DeadlineExpired: "expired",
+  OrderExpired: "expired",
 };
 
 /** Which actions are the same thing: of these only one is ever in flight. */
 export function keyOf(action: Action | StartGrace): string {
   if (action.kind === "sequencer grace") return action.kind;
+  if (action.kind === "order") return `order ${action.id}`;
   if (action.kind === "liquidate") return `liquidate ${action.market}`;
   return `poke ${action.what} ${action.what === "oracle" ? action.oracle : action.market}`;
 }
@@ -139,7 +159,9 @@ export async function outcomeOf(settlement: Settlement, sender: Sender): Promise
   const flash = eventOf(receipt, sender.contracts.flashLiquidator.interface, "FlashLiquidate");
   const report = eventOf(receipt, Vault__factory.createInterface(), "Liquidate")?.report as
     Report | undefined;
-  const profit = (flash?.profit as bigint | undefined) ?? 0n;
+  const order = eventOf(receipt, sender.contracts.protectionOrders.interface, "ExecuteOrder");
+  const tip = (order?.quote as { tip: bigint } | undefined)?.tip;
+  const profit = (flash?.profit as bigint | undefined) ?? tip ?? 0n;
   return { status: "done", hash, block, gasUsed, gasPaid, repaid: report?.repaid ?? 0n, profit };
 }
 
@@ -167,6 +189,10 @@ async function callOf(
   switch (action.kind) {
     case "sequencer grace":
       return brake.startSequencerGrace.populateTransaction();
+    case "order": {
+      const { id, path, minTip } = action;
+      return contracts.protectionOrders["execute"].populateTransaction(id, path, minTip, outbox.account);
+    }
     case "poke":
       return action.what === "oracle"
         ? contracts.oracle(action).update.populateTransaction()

@@ -16,7 +16,16 @@ import {
   explain,
 } from "./decide.ts";
 import type { ActionKind, OnEvent } from "./events.ts";
-import { type Outcome, type Sender, type StartGrace, execute, keyOf, outcomeOf, renew } from "./execute.ts";
+import {
+  type Outcome,
+  type Sender,
+  type StartGrace,
+  coinPriceFor,
+  execute,
+  keyOf,
+  outcomeOf,
+  renew,
+} from "./execute.ts";
 import type { Lease } from "./lease.ts";
 import type { MarketSnapshot, Snapshot } from "./snapshot.ts";
 
@@ -204,7 +213,7 @@ export class Keeper implements Parts {
       }
       if ((this.#failed.get(key)?.until ?? -1) > block || !this.lease.held) continue;
       const current = this.#inFlight.get(key);
-      if (current) this.#renew(key, action, market?.coinPrice, sender);
+      if (current) this.#renew(key, action, coinPriceFor(action, market), sender);
       sending.push(current ?? this.#begin(key, action, market, sender));
     }
     return sending;
@@ -217,7 +226,8 @@ export class Keeper implements Parts {
     sender: Sender,
   ): Promise<Outcome> {
     const plan = action.kind === "sequencer grace" ? describeGrace(action.until) : describe(action, market!);
-    const { vault = "", coinPrice } = market ?? {};
+    const { vault = "" } = market ?? {};
+    const coinPrice = coinPriceFor(action, market);
     return this.#follow(key, execute(action, sender, coinPrice), {
       vault,
       action: action.kind,

@@ -1,4 +1,4 @@
-import type { BrakeLevel, PriceState } from "@breakwater/sdk/chain";
+import type { BrakeLevel, PriceState, Sale } from "@breakwater/sdk/chain";
 
 // What a decision is made of: one block's view of every market, and nothing else. Plain values, no chain.
 
@@ -14,9 +14,14 @@ export interface Offer {
   sale: Sale | undefined;
 }
 
-export interface Sale {
-  proceeds: bigint; // debt token
-  path: string; //     Uniswap v3 path
+/** An owner's protection order that can be executed now. */
+export interface OrderOffer {
+  id: bigint;
+  tip: bigint; // units of its token
+  /** Units of that token for 10^18 wei of the chain's coin; undefined: no pool says. */
+  coinPrice: bigint | undefined;
+  /** Of its sale; "0x": nothing is sold; undefined: none keeps its bounds. */
+  path: string | undefined;
 }
 
 /** What the oracle's `update()` has recorded; its clocks run from here. */
@@ -59,6 +64,7 @@ export interface MarketSnapshot {
   /** What a little collateral brings: the venues' price of it, in token units; undefined: none has one. */
   little: { collateral: bigint; proceeds: bigint } | undefined;
   offers: Offer[];
+  orders: OrderOffer[];
 }
 
 export interface Snapshot {

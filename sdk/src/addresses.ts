@@ -1,6 +1,4 @@
 // @breakwater/sdk/addresses: what a deployment wrote to deploy/addresses/<chainId>.json, checked on the way in.
-import { readFile } from "node:fs/promises";
-
 import { isAddress } from "ethers";
 
 export interface MarketAddresses {
@@ -32,6 +30,7 @@ export class InvalidAddresses extends Error {
 
 /** Reads and checks an addresses file. */
 export async function loadAddresses(file: string | URL): Promise<Addresses> {
+  const { readFile } = await import("node:fs/promises"); // a browser has none, and does without this function
   return parseAddresses(JSON.parse(await readFile(file, "utf8")));
 }
 

@@ -70,9 +70,9 @@ describe("collect", function () {
     await openPositions(local, book(2, 20));
     const many = await batchesAt();
     expect(many.batches).to.deep.equal(few.batches);
-    // The sequencer's grace, the Lens, and a word of each of two oracles; two markets share one.
+    // The sequencer's grace, the Lens, the orders, and a word of each of two oracles; two markets share one.
     expect(many.batches[0]!.sort()).to.deep.equal([
-      ...Array.from({ length: 4 }, () => "eth_call"),
+      ...Array.from({ length: 5 }, () => "eth_call"),
       "eth_feeHistory",
       "eth_getBlockByNumber",
     ]);

@@ -61,6 +61,7 @@ const market: MarketSnapshot = {
     offer(20_000n * USDC, 220n * USDC),
     offer(30_000n * USDC, 90n * USDC),
   ],
+  orders: [],
 };
 
 const whole: Snapshot = {

@@ -3,6 +3,8 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 import type { Result } from "ethers";
 
+import { revertData } from "@breakwater/sdk/chain";
+
 import type { Lens } from "../../types/ethers-contracts/index.js";
 import {
   BPS,
@@ -292,6 +294,123 @@ describe("Lens", () => {
       await expect(lens.positions(m.vault, [alice, keeper], [1n]))
         .to.be.revertedWithCustomError(lens, "LengthMismatch")
         .withArgs(2n, 1n);
+    });
+  });
+
+  describe("preview", () => {
+    /** What a view says, without its node, which is the book's choice. */
+    const plain = (view: Result) => ({ ...view.toObject(), node: 0n });
+    const failure = async <T>(attempt: Promise<T>): Promise<T | string> =>
+      attempt.catch((error: unknown) => {
+        const data = revertData(error);
+        if (data === undefined) throw error;
+        return data;
+      });
+
+    /** Previews a change for the next block, makes it, and finds that it was as previewed. @return the refusal's name. */
+    const check = async (sub: bigint, collateral: bigint, debt: bigint): Promise<string | undefined> => {
+      await networkHelpers.time.setNextBlockTimestamp((await networkHelpers.time.latest()) + 60);
+      const before = await lens.position.staticCall(m.vault, alice, sub, PENDING);
+      const rate = (await lens.market.staticCall(m.vault, PENDING)).borrowRate;
+      const foreseen = await failure(lens.preview.staticCall(m.vault, alice, sub, collateral, debt, PENDING));
+      const change = m.vault.connect(alice).adjust;
+      const moved = await failure(change.staticCall(alice, sub, collateral, debt, alice, "0x", PENDING));
+      const nameOf = (data: string) =>
+        (m.vault.interface.parseError(data) ?? lens.interface.parseError(data))?.name ?? data;
+      if (typeof foreseen === "string") {
+        expect(moved).to.equal(foreseen);
+        return nameOf(foreseen);
+      }
+      expect(plain(foreseen.positionBefore as unknown as Result)).to.deep.equal(
+        plain(before as unknown as Result),
+      );
+      expect(foreseen.borrowRateBefore).to.equal(rate);
+      if (foreseen.refusal !== "0x") {
+        expect(foreseen.newRisk).to.be.true;
+        expect(moved).to.equal(foreseen.refusal);
+        return nameOf(foreseen.refusal);
+      }
+      expect(moved).to.deep.equal([foreseen.collateralMoved, foreseen.debtMoved]);
+      await change(alice, sub, collateral, debt, alice, "0x");
+      const after = await lens.position(m.vault, alice, sub);
+      expect(plain(foreseen.positionAfter as unknown as Result)).to.deep.equal(
+        plain(after as unknown as Result),
+      );
+      expect(foreseen.borrowRateAfter).to.equal((await lens.market(m.vault)).borrowRate);
+      return undefined;
+    };
+
+    it("P1: is what adjust then does, or the error with which it refuses", async () => {
+      const below = randomFrom(6);
+      const amount = (most: bigint) => (BigInt(below(2_000_001) - 1_000_000) * most) / 1_000_000n;
+      const outcomes = new Map<string | undefined, number>();
+      for (let round = 0; round < 120; round++) {
+        const sub = BigInt(below(8));
+        let [collateral, debt] = [amount(2n * ETH), amount(2_500n * USDC)];
+        const kind = below(10);
+        if (kind === 0) [collateral, debt] = [MIN_INT256, MIN_INT256];
+        if (kind === 1) collateral = MIN_INT256;
+        if (kind === 2) debt = MIN_INT256;
+        if (kind === 3) collateral = 0n;
+        if (kind === 4) debt = 0n;
+        if (round === 40) await m.setPrices(1_900n * USD);
+        if (round === 80) await m.setPrices(2_200n * USD);
+        const outcome = await check(sub, collateral, debt);
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+      expect(outcomes.get(undefined)).to.be.at.least(30);
+      for (const name of ["LtvTooHigh", "InsufficientCollateral"]) {
+        expect(outcomes.get(name), name).to.be.at.least(3);
+      }
+    });
+
+    it("is exact among others at a tick that a liquidation has moved", async () => {
+      await m.setPrices(1_750n * USD);
+      await liquidate();
+      await m.setPrices(2_000n * USD);
+      const [top] = await lens.ticks(m.vault, MAX_INT24, 1n);
+      const { borrowIndex } = await lens.market(m.vault);
+      const debt = (((top!.ratio * ETH) / Q128) * borrowIndex) / BORROW_INDEX_ONE / 10n ** 12n;
+      expect(await check(7n, ETH, debt)).to.be.undefined;
+      expect((await lens.position(m.vault, alice, 7n)).node).to.equal(top!.node);
+      expect(await check(7n, 0n, -USDC / 1_000n)).to.be.undefined; // stays there
+      expect((await lens.position(m.vault, alice, 7n)).node).to.equal(top!.node);
+    });
+
+    it("names everything that forbids new risk, with the position that it would be", async () => {
+      expect(await check(0n, 0n, 700n * USDC)).to.equal("LtvTooHigh");
+      expect(await check(7n, ETH, 9n * USDC)).to.equal("DebtTooSmall");
+      expect(await check(7n, 9_000n * ETH, 9_999_000n * USDC)).to.equal("InsufficientCash");
+      const caps = { ...m.parameters.caps, collateral: 10n * 10n ** 6n };
+      await m.vault.setCaps(caps);
+      expect(await check(7n, 5n * ETH, 20n * USDC)).to.equal("CollateralCapExceeded");
+      await m.vault.setCaps({ ...caps, debt: 8_300n * 10n ** 6n });
+      expect(await check(7n, 5n * ETH, 200n * USDC)).to.equal("DebtCapExceeded");
+      await m.setSource(m.feeds.second, 1_900n * USD);
+      expect(await check(0n, 0n, 20n * USDC)).to.equal("PriceNotFresh");
+      await m.brake.pause(m.vault, LEVEL.NoNewRisk, 1_000n, ethers.ZeroHash);
+      expect(await check(0n, 0n, 20n * USDC)).to.equal("NewRiskPaused");
+      const { positionAfter } = await lens.preview(m.vault, alice, 0n, 0n, 700n * USDC);
+      expect(positionAfter.debt).to.be.within(1_700n * USDC, 1_701n * USDC);
+      expect(positionAfter.ltvLow).to.be.greaterThan((WAD * 85n) / 100n);
+      // What is no new risk needs neither.
+      expect(await check(0n, 0n, -20n * USDC)).to.be.undefined;
+      expect(await check(1n, MIN_INT256, MIN_INT256)).to.be.undefined;
+    });
+
+    it("reverts as adjust does where there is no position to show", async () => {
+      expect(await check(0n, 0n, 0n)).to.equal("ZeroAmount");
+      expect(await check(0n, 2n ** 128n, 0n)).to.equal("AmountTooLarge");
+      expect(await check(0n, 2n ** 96n, 0n)).to.equal("TooMuchCollateral");
+      expect(await check(0n, -2n * ETH, 0n)).to.equal("InsufficientCollateral");
+      expect(await check(0n, MIN_INT256, 0n)).to.equal("DebtWithoutCollateral");
+      expect(await check(0n, 0n, 2n ** 100n)).to.equal("RatioAboveGrid");
+    });
+
+    it("knows no price when it is dead, and that only what lowers the risk goes through", async () => {
+      await networkHelpers.time.increase(90_000);
+      expect(await check(0n, ETH, -500n * USDC)).to.be.undefined;
+      expect(await check(0n, -ETH / 2n, 0n)).to.equal("PriceNotFresh");
     });
   });
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { Interface, type InterfaceAbi } from "ethers";
 
-import { IVaultAbi, LeverageRouterAbi, LiquidatorAbi } from "@breakwater/sdk/abi";
+import { IVaultAbi, LeverageRouterAbi, LiquidatorAbi, ProtectionOrdersAbi } from "@breakwater/sdk/abi";
 import { explainRevert, revertData } from "@breakwater/sdk/chain";
 
 const encode = (abi: InterfaceAbi, name: string, args: unknown[]) =>
@@ -59,6 +59,34 @@ describe("SDK errors", () => {
     }
   });
 
+  it("says why an order is not executed", () => {
+    const wad = 10n ** 16n;
+    for (const [name, args, words] of [
+      ["NotTriggered", [69n * wad, 74n * wad], "it waits for an LTV of 74.00 %: now an LTV of 69.00 %"],
+      [
+        "NotTriggered",
+        [2n ** 128n / 2_000n + 1n, 2n ** 128n / 2_100n],
+        "it waits for a price of 0.00047619: now a price of 0.00050000",
+      ],
+      [
+        "NotTriggered",
+        [2_000n << 128n, 1_800n << 128n],
+        "it waits for a price of 1,800.00: now a price of 2,000.00",
+      ],
+      ["InvalidOrder", ["only a sale closes"], "no such order: only a sale closes"],
+      ["PriceUntrusted", [2], "this order is not executed on a price that is diverged"],
+      [
+        "WouldMakeWorse",
+        [6_000n, 59n * wad],
+        "it would not lower the LTV: 59.00 %, and the target is 60.00 %",
+      ],
+    ] as const) {
+      expect(explainRevert({ data: encode(ProtectionOrdersAbi, name, [...args]) }).words).to.equal(
+        `${words} [${name}]`,
+      );
+    }
+  });
+
   it("spells out errors that have no sentence of their own", () => {
     const market = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
     const unknown = encode(LiquidatorAbi, "UnknownMarket", [market]);
@@ -71,7 +99,7 @@ describe("SDK errors", () => {
   });
 
   it("knows every error of ours", () => {
-    const fragments = [vault, LeverageRouterAbi].flatMap((abi) => [
+    const fragments = [vault, LeverageRouterAbi, ProtectionOrdersAbi].flatMap((abi) => [
       ...new Interface(abi as InterfaceAbi).fragments.map((fragment) => ({ fragment, abi })),
     ]);
     for (const { fragment, abi } of fragments) {

@@ -6,35 +6,45 @@ import { MaxUint256 } from "ethers";
 import {
   type Contracts,
   type MarketReading,
+  type ProtocolEvent,
   type TradeQuote,
   type TypedData,
   authorisationsFor,
   connect,
+  encodePath,
   openMarkets,
   permitFor,
   permitOf,
   quoteClose,
   quoteFlip,
   quoteLeverage,
+  quoteMove,
+  quoteTransfer,
+  readEvents,
   tradeTransaction,
   transactionsOf,
+  watchEvents,
 } from "@breakwater/sdk/chain";
 import {
   type Figures,
   DAY,
   WAD,
   YEAR,
+  debtTokensOf,
   figuresOf,
   growth,
+  ltvOf,
   ltvOfLeverage,
   positionAfter,
   worseThan,
 } from "@breakwater/sdk/core";
 
 import { deployLocal, type Local } from "../../deploy/local.ts";
+import { readParameters } from "../../deploy/parameters.ts";
 import { random } from "../../scripts/drill/book.ts";
 import { fundLenders } from "../../scripts/start/book.ts";
 import { ETH, USDC } from "../support/market.ts";
+import { addPool, drainPool } from "../support/pools.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
@@ -43,7 +53,13 @@ const { time } = networkHelpers;
 const FOREVER = 2n ** 40n;
 
 async function fixture() {
-  const local = await deployLocal(connection);
+  // And a second market of the same tokens, to move to.
+  const parameters = readParameters("local");
+  const [weth] = parameters.markets;
+  const second = { ...weth!, id: "weth-usdc-2", symbol: "bwUSDC-WETH-2" };
+  const local = await deployLocal(connection, {
+    parameters: { ...parameters, markets: [...parameters.markets, second] },
+  });
   const [lender, trader, other] = local.signers.others as [
     HardhatEthersSigner,
     HardhatEthersSigner,
@@ -150,15 +166,19 @@ describe("SDK: leveraged trades", function () {
     const swap = receipt.logs
       .filter((log) => log.address === router.target)
       .map((log) => router.interface.parseLog(log))[0];
-    expect(swap?.args["sold"], "sold").to.be.within(
-      (quote.swap?.sold ?? 0n) - 1n,
-      (quote.swap?.sold ?? 0n) + 1n,
-    );
-    expect(swap?.args["bought"], "bought").to.be.within(
-      (quote.swap?.bought ?? 0n) - 1n,
-      (quote.swap?.bought ?? 0n) + 1n,
-    );
-    for (const [index, { market, after: quoted, rate }] of quote.positions.entries()) {
+    expect(swap !== undefined).to.equal(quote.swap !== undefined);
+    if (swap)
+      expect(swap.args["sold"], "sold").to.be.within(
+        (quote.swap?.sold ?? 0n) - 1n,
+        (quote.swap?.sold ?? 0n) + 1n,
+      );
+    if (swap)
+      expect(swap.args["bought"], "bought").to.be.within(
+        (quote.swap?.bought ?? 0n) - 1n,
+        (quote.swap?.bought ?? 0n) + 1n,
+      );
+    for (const [index, { market, after: quoted, rate, refusal }] of quote.positions.entries()) {
+      expect(refusal).to.equal(undefined);
       expectFigures(await figuresIn(market, quote.trade.legs[index]!.sub), quoted);
       const { view } = find(await read("latest"), market);
       expect(view.borrowRate * YEAR).to.be.closeTo(rate.after, YEAR); // a unit of the rate per second
@@ -171,7 +191,7 @@ describe("SDK: leveraged trades", function () {
     return receipt;
   };
 
-  it("opens, changes, flips and closes as quoted", async () => {
+  it("P2: opens, changes, flips and closes as quoted", async () => {
     const open = await quoteNext((at) =>
       quoteLeverage(contracts, {
         ...at("weth-usdc"),
@@ -228,6 +248,103 @@ describe("SDK: leveraged trades", function () {
     expect(close.trade.exactOut).to.equal(true);
     await sendAndCompare(close);
     expect(await figuresIn("usdc-weth", 7n)).to.include({ debt: 0n, collateral: 0n });
+  });
+
+  it("goes through two pools where that brings more than one", async () => {
+    await addPool(
+      local,
+      { token: "WETH", amount: 10_000n * ETH },
+      { token: "WBTC", amount: 500n * 10n ** 8n },
+    );
+    await drainPool(local, 99n);
+    const [WETH, WBTC, USD] = ["WETH", "WBTC", "USDC"].map((name) => local.addresses.tokens[name]!);
+    const open = await quoteNext((at) =>
+      quoteLeverage(contracts, {
+        ...at("weth-usdc"),
+        leverage: 2n * WAD,
+        margin: { token: "collateral", amount: 20n * ETH },
+      }),
+    );
+    expect(open.trade.path).to.equal(encodePath([USD!, WBTC!, WETH!], [3_000n, 3_000n]));
+    expect(open.swap!.fee).to.equal((open.swap!.sold * 5_991n) / 1_000_000n);
+    await sendAndCompare(open);
+    const close = await quoteNext((at) => quoteClose(contracts, at("weth-usdc")));
+    expect(close.trade.path).to.equal(encodePath([USD!, WBTC!, WETH!], [3_000n, 3_000n]));
+    await sendAndCompare(close);
+    expect(await figuresIn("weth-usdc")).to.include({ debt: 0n, collateral: 0n });
+  });
+
+  it("moves a position to a market of the same tokens, and to another sub-account", async () => {
+    const open = await quoteNext((at) =>
+      quoteLeverage(contracts, {
+        ...at("weth-usdc"),
+        leverage: 3n * WAD,
+        margin: { token: "collateral", amount: 10n * ETH },
+      }),
+    );
+    await sendAndCompare(open);
+    const markets = () => read("pending");
+    const move = await quoteNext(async (at) =>
+      quoteMove(contracts, {
+        ...at("weth-usdc"),
+        deadline: BigInt(await time.latest()) + 1_800n,
+        to: find(await markets(), "weth-usdc-2"),
+        toSub: 3n,
+      }),
+    );
+    expect(move.trade.path).to.equal("0x");
+    const [from, to] = move.positions;
+    expect(to!.after.debt - from!.before.debt).to.be.within(0n, USDC); // interest until the deadline
+    await sendAndCompare(move);
+    expect(await figuresIn("weth-usdc")).to.include({ debt: 0n, collateral: 0n });
+
+    const at = { owner: trader.address, sub: 3n };
+    const market = find(await read("latest"), "weth-usdc-2");
+    const { position, transaction } = await quoteTransfer(contracts, { ...at, market, toSub: 0n });
+    const { to: vault, data } = transaction;
+    await trader.sendTransaction({ to: vault, data });
+    expect(await figuresIn("weth-usdc-2", 3n)).to.include({ debt: 0n, collateral: 0n });
+    expect((await figuresIn("weth-usdc-2")).leverage).to.be.closeTo(position.leverage, WAD / 10n ** 6n);
+
+    const refused = async (attempt: Promise<unknown>, words: RegExp) =>
+      expect(await attempt.catch((error: unknown) => error))
+        .to.have.property("message")
+        .that.matches(words);
+    await refused(quoteTransfer(contracts, { ...at, market, toSub: 0n }), /^there is nothing to move$/);
+    await refused(
+      quoteTransfer(contracts, { ...at, sub: 0n, market, toSub: 0n }),
+      /^sub-account 0 of weth-usdc-2 is in use/,
+    );
+    const request = { ...at, sub: 0n, market, slippage: 0n, deadline: FOREVER, toSub: 0n };
+    const other = find(await read("latest"), "usdc-weth");
+    await refused(quoteMove(contracts, { ...request, to: other }), /^usdc-weth has not the tokens of/);
+    await refused(quoteMove(contracts, { ...request, to: market }), /^the position is in that market/);
+  });
+
+  it("says with what the market would refuse, before anything is sent", async () => {
+    const { vault } = local.markets["weth-usdc"]!;
+    const ask = async (amount: bigint) =>
+      quoteLeverage(contracts, {
+        market: find(await read("latest"), "weth-usdc"),
+        owner: trader.address,
+        sub: 0n,
+        slippage: 50n,
+        deadline: FOREVER,
+        leverage: 2n * WAD,
+        margin: { token: "collateral", amount },
+      });
+    const quote = await ask(ETH / 1_000n);
+    const { refusal } = quote.positions[0]!;
+    expect(refusal!.words).to.match(
+      /^a debt of 1\.98\d+ would be below the minimum of 10.0+ \[DebtTooSmall\]$/,
+    );
+    const { to, data, value } = tradeTransaction(contracts, quote);
+    await expect(trader.sendTransaction({ to, data, value })).to.be.revertedWithCustomError(
+      vault,
+      "DebtTooSmall",
+    );
+    await time.increase(5_000);
+    expect((await ask(ETH)).positions[0]!.refusal!.name).to.equal("PriceNotFresh");
   });
 
   it("opens a short with the debt token in ether, and closes it into that", async () => {
@@ -409,7 +526,45 @@ describe("SDK: leveraged trades", function () {
     );
   });
 
-  it("reckons every change of a position to the unit", async () => {
+  it("reads and watches what the contracts emit, as plain values", async () => {
+    const names = ["Adjust", "Swap", "SetOperator"] as const;
+    const from = (await ethers.provider.getBlockNumber()) + 1;
+    const seen: ProtocolEvent<(typeof names)[number]>[] = [];
+    const end = await watchEvents(contracts, names, (event) => seen.push(event), { from });
+    const { vault } = local.markets["weth-usdc"]!;
+    const quote = await quoteNext((at) =>
+      quoteLeverage(contracts, {
+        ...at("weth-usdc"),
+        leverage: 2n * WAD,
+        margin: { token: "collateral", amount: 10n * ETH },
+      }),
+    );
+    await sendAndCompare(quote);
+    await vault.connect(trader).setOperator(local.contracts.leverageRouter, false);
+    await vault.connect(trader).approve(trader, 1n); // of none of these names
+    const to = await ethers.provider.getBlockNumber();
+    const events = await readEvents(contracts, names, from, to);
+    const [adjust, swap, operator] = events;
+    expect(events.map(({ contract, name, market }) => [contract, name, market])).to.deep.equal([
+      ["Vault", "Adjust", "weth-usdc"],
+      ["LeverageRouter", "Swap", undefined],
+      ["Vault", "SetOperator", "weth-usdc"],
+    ]);
+    if (adjust?.name !== "Adjust" || swap?.name !== "Swap") throw new Error("the first is an Adjust");
+    const [leg] = quote.trade.legs;
+    expect(adjust.args.owner).to.equal(trader.address);
+    expect([adjust.args.collateralDelta, adjust.args.debtDelta]).to.deep.equal([leg!.collateral, leg!.debt]);
+    expect(swap.args.sold).to.equal(leg!.debt);
+    expect(swap.transaction).to.equal(adjust.transaction);
+    expect(operator?.args).to.include({ owner: trader.address, approved: false });
+    for (let wait = 0; seen.length < events.length && wait < 100; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(seen).to.deep.equal(events);
+    end();
+  });
+
+  it("P2: reckons every change of a position to the unit, and so does the preview", async () => {
     const { vault, collateral, debt } = local.markets["weth-usdc"]!;
     for (const token of [collateral, debt]) await token.connect(trader).approve(vault, MaxUint256);
     const next = random(6);
@@ -421,12 +576,16 @@ describe("SDK: leveraged trades", function () {
       const { state } = find(await read("pending"), "weth-usdc");
       const view = await contracts.lens.position(vault, trader, 3n, { blockTag: "pending" });
       const p = { tick: Number(view.tick), debt: view.bookDebt, surplus: view.surplus };
+      const previewed = await contracts.lens
+        .preview(vault, trader, 3n, c, d, { blockTag: "pending" })
+        .catch(() => undefined);
       const receipt = await vault
         .connect(trader)
         .adjust(trader, 3n, c, d, trader, "0x")
         .then(async (sent) => sent.wait())
         .catch(() => undefined);
-      if (!receipt) continue;
+      expect(previewed?.refusal === "0x").to.equal(receipt !== null && receipt !== undefined);
+      if (!receipt || !previewed) continue;
       done++;
       const event = receipt.logs
         .filter(({ address }) => address === vault.target)
@@ -436,6 +595,9 @@ describe("SDK: leveraged trades", function () {
       expect(event.args["debt"]).to.equal(after.debt);
       expect(event.args["surplus"]).to.equal(after.surplus);
       if (after.debt !== 0n) expect(event.args["tick"]).to.equal(BigInt(after.tick));
+      expect(previewed.positionAfter.surplus).to.equal(after.surplus);
+      expect(previewed.positionAfter.debt).to.equal(debtTokensOf(after, state));
+      expect(previewed.positionAfter.ltvLow).to.equal(after.debt === 0n ? 0n : ltvOf(after.tick, state));
     }
     expect(done).to.be.greaterThan(20);
   });

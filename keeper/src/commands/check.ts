@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Addresses } from "@breakwater/sdk/addresses";
-import { type Contracts, connect, explainRevert } from "@breakwater/sdk/chain";
+import { type Contracts, bestSale, connect, explainRevert } from "@breakwater/sdk/chain";
 import { formatAmount } from "@breakwater/sdk/core";
 import { TestToken__factory } from "@breakwater/sdk/types";
 import { Transaction, formatEther } from "ethers";
@@ -12,7 +12,6 @@ import { Endpoints } from "../chain/endpoints.ts";
 import type { Account } from "../chain/outbox.ts";
 import { type Node, openSources } from "../collect.ts";
 import type { Config } from "../config.ts";
-import { bestSale } from "../venue/venue.ts";
 
 // Whether a keeper could work here: looks at everything that it will need, and changes nothing.
 

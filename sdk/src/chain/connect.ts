@@ -1,7 +1,8 @@
-import type { ContractRunner } from "ethers";
+import type { ContractRunner, Provider } from "ethers";
 
 import { type Addresses, type MarketAddresses, contractAddress } from "../addresses.ts";
 import {
+  AccountRecovery__factory,
   EmergencyBrake__factory,
   FlashLiquidator__factory,
   InsuranceFund__factory,
@@ -9,6 +10,7 @@ import {
   LeverageRouter__factory,
   Liquidator__factory,
   OracleAdapter__factory,
+  ProtectionOrders__factory,
   QuoterV2__factory,
   SwapRouter__factory,
   UniswapV3Factory__factory,
@@ -24,7 +26,9 @@ export function connect(addresses: Addresses, runner: ContractRunner) {
     liquidator: Liquidator__factory.connect(at("Liquidator"), runner),
     flashLiquidator: FlashLiquidator__factory.connect(at("FlashLiquidator"), runner),
     leverageRouter: LeverageRouter__factory.connect(at("LeverageRouter"), runner),
+    protectionOrders: ProtectionOrders__factory.connect(at("ProtectionOrders"), runner),
     brake: EmergencyBrake__factory.connect(at("EmergencyBrake"), runner),
+    recovery: AccountRecovery__factory.connect(at("AccountRecovery"), runner),
     insurance: InsuranceFund__factory.connect(at("InsuranceFund"), runner),
     quoter: QuoterV2__factory.connect(at("QuoterV2"), runner),
     router: SwapRouter__factory.connect(at("SwapRouter"), runner),
@@ -35,3 +39,9 @@ export function connect(addresses: Addresses, runner: ContractRunner) {
 }
 
 export type Contracts = ReturnType<typeof connect>;
+
+export function providerOf({ lens }: Contracts): Provider {
+  const provider = lens.runner?.provider;
+  if (!provider) throw new TypeError("connect the contracts to a provider or a signer");
+  return provider;
+}

@@ -1,6 +1,7 @@
 import { type ErrorFragment, Interface, type InterfaceAbi, type Result } from "ethers";
 
 import * as abis from "../abi/index.ts";
+import { BPS, Q128, WAD } from "../core/math.ts";
 import { formatAmount, formatPercent, formatPrice } from "../core/units.ts";
 
 // A revert in plain words, with its values.
@@ -33,10 +34,15 @@ type Args = Record<
   | "allowance"
   | "amount"
   | "available"
+  | "budget"
+  | "current"
   | "deadline"
   | "debt"
   | "expected"
+  | "from"
+  | "expiry"
   | "held"
+  | "least"
   | "left"
   | "level"
   | "limit"
@@ -54,10 +60,15 @@ type Args = Record<
   | "potDebt"
   | "profit"
   | "minProfit"
+  | "minTip"
+  | "operator"
   | "received"
   | "requested"
   | "seized"
+  | "rule"
   | "state"
+  | "target"
+  | "tip"
   | "timestamp"
   | "token"
   | "tokenIn"
@@ -72,6 +83,8 @@ type Args = Record<
 
 // What deserves a better sentence than its name.
 const SENTENCES: Record<string, (a: Args) => string> = {
+  ApprovalsExpired: (a) => `the approvals counted until ${time(a.deadline)}`,
+  BudgetExceeded: (a) => `the order may still take ${a.budget} token units, and needs ${a.needed}`,
   CascadeCapReached: (a) =>
     `the cascade brake lets ${units(a.left)} be liquidated now; its cap refills within ${a.window} seconds`,
   DeadlineExpired: (a) => `the deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)})`,
@@ -79,17 +92,25 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   InsufficientAllowance: (a) =>
     `the router may take ${a.allowance} units of ${a.token}, and needs ${a.needed}: approve it, or sign a permit`,
   InsufficientCash: (a) => `the market has ${a.available} token units to lend or pay out, not ${a.requested}`,
+  InsufficientFunds: (a) =>
+    `the owner holds, or has approved to the orders, ${a.available} units of ${a.token}: it takes ${a.needed}`,
   InsufficientLiquidity: (a) =>
     `the pools do not give ${a.wanted} units of ${a.tokenOut} for ${a.available} of ${a.tokenIn}`,
   InsufficientPayment: (a) =>
     `the swap leaves ${a.held} units of ${a.token}, and the position needs ${a.owed}: quote again`,
+  InvalidOrder: (a) => `no such order: ${a.rule}`,
   LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
   LiquidationsPaused: (a) => `liquidations wait (${level(a.level)}) until ${time(a.until)}`,
+  LockedDown: (a) => `the account is locked until ${time(a.until)}`,
   LtvTooHigh: (a) => `the LTV of ${formatPercent(a.ltv)} would be above ${formatPercent(a.maxLtv)}`,
   NewRiskPaused: (a) => `no new risk now: ${level(a.level)}`,
+  NoRecovery: () => "no recovery of this account is pending",
+  NoDebt: () => "there is no debt in this sub-account",
+  NotOperator: (a) => `the owner has not let ${a.operator} act for him`,
   NothingToLiquidate: (a) =>
     `nothing to liquidate: highest populated tick at most ${a.topTick}, trigger tick ${a.triggerTick}, ` +
     `budget ${a.maxRepay}, seized debt for sale ${units(a.potDebt)}`,
+  NotTriggered: (a) => `it waits for ${orderLevel(a.level)}: now ${orderLevel(a.current)}`,
   NotWoundDown: (a) =>
     a.left === 2n ** 256n - 1n
       ? "the market is not being wound down"
@@ -97,16 +118,26 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   OracleMismatch: (a) =>
     `the oracles disagree: old ${formatPrice(a.oldLow)} to ${formatPrice(a.oldHigh)}, ` +
     `new ${formatPrice(a.newLow)} to ${formatPrice(a.newHigh)}`,
+  OrderExpired: (a) => `the order expired at ${time(a.expiry)} (block time ${time(a.timestamp)})`,
   PermitExpired: (a) =>
     `the permit's deadline ${time(a.deadline)} is past (block time ${time(a.timestamp)}): sign another`,
   PriceDead: () => "there is no price now",
   PriceNotFresh: (a) => `new risk needs two sources that agree; the price is ${state(a.state)}`,
+  PriceUntrusted: (a) => `this order is not executed on a price that is ${state(a.state)}`,
   ProfitTooLow: (a) => `the profit of ${a.profit} token units would be below ${a.minProfit}`,
   SlippageExceeded: (a) =>
     `the swap would come to ${a.amount} token units, beyond the limit of ${a.limit}: the price has moved`,
+  TargetUnreachable: (a) =>
+    `from an LTV of ${formatPercent(a.ltv)}, no sale within the order's bounds leads to ${percent(a.target)}`,
+  TipTooLow: (a) => `the tip of ${a.tip} token units would be below ${a.minTip}`,
+  TooEarly: (a) => `that can be done from ${time(a.from)} on`,
+  TooLate: (a) => `that could be done until ${time(a.until)}`,
   TooLittleCollateral: (a) => `only ${a.seized} of at least ${a.minimum} collateral token units`,
+  TooLittleLeft: (a) => `the sale left ${a.held} units of ${a.token}, and ${a.least} are the owner's`,
   TransferMismatch: (a) => `the token ${a.token} moved ${a.received} instead of ${a.expected}`,
   WindingDown: () => "the market is being wound down: nobody comes in, and its risk parameters stay",
+  WouldMakeWorse: (a) =>
+    `it would not lower the LTV: ${formatPercent(a.ltv)}, and the target is ${percent(a.target)}`,
 };
 
 /** Says what a failed call or transaction failed of; an error that is no revert gives its own message. */
@@ -174,6 +205,16 @@ function time(seconds: bigint): string {
 
 function units(amount: bigint): string {
   return formatAmount(amount, 18, 6);
+}
+
+function percent(bps: bigint): string {
+  return formatPercent((bps * WAD) / BPS);
+}
+
+/** An order's level: no LTV is as large as any price. */
+function orderLevel(value: bigint): string {
+  if (value < 2n ** 64n) return `an LTV of ${formatPercent(value)}`;
+  return `a price of ${formatPrice(value, value < Q128 ? 8 : 2)}`;
 }
 
 function level(value: bigint): string {

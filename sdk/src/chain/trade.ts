@@ -29,9 +29,10 @@ import { fundedRate, rateBounds } from "../core/funding.ts";
 import { YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
 import { collateralUnitsDown, formatAmount, valueInDebt } from "../core/units.ts";
 import type { ILeverageRouter } from "../types/LeverageRouter.ts";
-import type { Contracts } from "./connect.ts";
+import { type Contracts, providerOf } from "./connect.ts";
+import { type Revert, explainRevert } from "./errors.ts";
 import type { MarketReading } from "./markets.ts";
-import { directPaths, feeOfPath, quotePurchase, quoteSale } from "./quotes.ts";
+import { type Venue, bestPurchase, bestRoutes, bestSale, feeOfPath, uniswap } from "./venue.ts";
 
 // Leveraged positions through the LeverageRouter: what a trade would do, and the transactions that do it.
 
@@ -104,6 +105,8 @@ export interface MarketFigures {
   rate: { before: bigint; after: bigint; least: bigint; most: bigint };
   /** At the rate after. */
   forecast: { days: bigint; liquidationPrice: bigint }[];
+  /** With what the market would refuse the change now. */
+  refusal?: Revert;
 }
 
 /** ILeverageRouter.Trade. */
@@ -152,10 +155,11 @@ export async function quoteLeverage(
   let borrow = debtToBorrow(held, spare, fair, { leverage, slippage: 0n }, state);
   if (borrow + spare > 0n && borrow >= 0n) {
     const { collateral, debt } = market.addresses;
-    let sale = await sell(contracts, request, debt, collateral, borrow + spare);
+    const sell = seller(contracts, request, debt, collateral);
+    let sale = await sell(borrow + spare);
     for (let round = 0; round < ROUNDS; round++) {
       borrow = max(debtToBorrow(held, spare, sale, terms, state), 0n);
-      sale = await sell(contracts, request, debt, collateral, borrow + spare);
+      sale = await sell(borrow + spare);
     }
     refuseCash(market, borrow);
     const limit = leastBought(sale.bought, slippage);
@@ -180,10 +184,11 @@ export async function quoteLeverage(
     { ...terms, slippage: 0n },
     state,
   );
-  let sale = await sell(contracts, request, collateral, debt, amount);
+  const sell = seller(contracts, request, collateral, debt);
+  let sale = await sell(amount);
   for (let round = 0; round < ROUNDS; round++) {
     amount = collateralToSell(held, sale, terms, state);
-    sale = await sell(contracts, request, collateral, debt, amount);
+    sale = await sell(amount);
   }
   const limit = leastBought(sale.bought, slippage);
   if (amount === 0n || limit >= before.debt) {
@@ -210,7 +215,7 @@ export async function quoteClose(
   ];
   if (before.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to close");
   if (into === "debt") {
-    const sale = await sell(contracts, request, collateral, debt, before.collateral);
+    const sale = await seller(contracts, request, collateral, debt)(before.collateral);
     const limit = leastBought(sale.bought, slippage);
     return compose(contracts, request, {
       legs,
@@ -221,8 +226,9 @@ export async function quoteClose(
   if (before.debt === 0n) {
     return compose(contracts, request, { legs, left: [{ token: collateral, amount: before.collateral }] });
   }
-  const paths = await directPaths(contracts.factory, provider(contracts), debt, collateral);
-  const quote = await quotePurchase(contracts.quoter, paths, before.debt, request.block ?? "latest");
+  const venue = venueOf(contracts);
+  const routes = await venue.routes(debt, collateral);
+  const quote = await bestPurchase(venue, routes, before.debt, request.block ?? "latest");
   if (!quote || quote.cost > before.collateral) throw refusePool(market, collateral, debt);
   const swap = { path: quote.path, sold: quote.cost, bought: before.debt };
   const limit = min(mostSold(quote.cost, slippage), before.collateral);
@@ -246,22 +252,18 @@ export async function quoteFlip(
   if (leverage <= WAD) throw new RangeError("leverage must be above 1: close the position instead");
   refuseLeverage(to, leverage);
   const p = await positionIn(contracts, request);
-  const q = await positionIn(contracts, { ...request, market: to, sub: request.toSub });
   const before = figuresOf(p, market.state);
   if (before.debt === 0n) throw new TradeRefused("NoPosition", "there is no leveraged position to flip");
-  if (q.debt !== 0n || q.surplus !== 0n) {
-    throw new RangeError(`sub-account ${request.toSub} of ${to.addresses.id} is in use: name another`);
-  }
-  // The debt is what it will be at the deadline.
-  const now = await timeOf(contracts);
-  const due = (before.debt * growth(market.view.borrowRate, max(request.deadline - now, 0n))) / WAD + 1n;
+  const q = await emptyIn(contracts, { ...request, market: to, sub: request.toSub });
+  const due = await dueOf(contracts, request, before.debt);
   const held = { collateral: -due, debt: 0n };
   const terms = { leverage, slippage };
-  let sale = await sell(contracts, request, collateral, debt, before.collateral);
+  const sell = seller(contracts, request, collateral, debt);
+  let sale = await sell(before.collateral);
   let borrow = 0n;
   for (let round = 0; round < ROUNDS; round++) {
     borrow = max(debtToBorrow(held, before.collateral, sale, terms, to.state), 0n);
-    sale = await sell(contracts, request, collateral, debt, before.collateral + borrow);
+    sale = await sell(before.collateral + borrow);
   }
   const limit = leastBought(sale.bought, slippage);
   if (borrow === 0n || limit <= due) throw new TradeRefused("NothingToDo", "nothing would be left to flip");
@@ -274,6 +276,57 @@ export async function quoteFlip(
     sale: { ...sale, tokenIn: collateral, tokenOut: debt, limit, exactOut: false },
     left: [{ token: debt, amount: sale.bought - before.debt - (limit - due) }],
   });
+}
+
+/** Moves a position, with its debt, to a market of the same tokens: no swap. */
+export async function quoteMove(
+  contracts: Contracts,
+  request: Request & { to: MarketReading; toSub: bigint },
+): Promise<TradeQuote> {
+  const { market, to, toSub } = request;
+  const { collateral, debt } = market.addresses;
+  if (to.addresses.vault === market.addresses.vault) {
+    throw new RangeError("the position is in that market: a sub-account of it takes transferPosition");
+  }
+  if (to.addresses.collateral !== collateral || to.addresses.debt !== debt) {
+    throw new RangeError(`${to.addresses.id} has not the tokens of ${market.addresses.id}`);
+  }
+  const p = await positionIn(contracts, request);
+  const before = figuresOf(p, market.state);
+  if (before.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to move");
+  const q = await emptyIn(contracts, { ...request, market: to, sub: toSub });
+  const due = before.debt === 0n ? 0n : await dueOf(contracts, request, before.debt);
+  refuseCash(to, due);
+  return compose(contracts, request, {
+    legs: [
+      { reading: market, sub: request.sub, p, collateral: ALL, debt: before.debt === 0n ? 0n : ALL },
+      { reading: to, sub: toSub, p: q, collateral: before.collateral, debt: due },
+    ],
+    left: [{ token: debt, amount: due - before.debt }],
+  });
+}
+
+/** Moves a position as it is to another sub-account of its owner: what it is, and the transaction. */
+export async function quoteTransfer(
+  contracts: Contracts,
+  request: Place & { toSub: bigint },
+): Promise<{ position: Figures; transaction: Transaction }> {
+  const { market, owner, sub, toSub } = request;
+  const position = figuresOf(await positionIn(contracts, request), market.state);
+  if (position.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to move");
+  await emptyIn(contracts, { ...request, sub: toSub });
+  const { vault } = market.addresses;
+  return {
+    position,
+    transaction: {
+      to: vault,
+      data: contracts
+        .vault({ vault })
+        .interface.encodeFunctionData("transferPosition", [owner, sub, owner, toSub]),
+      value: 0n,
+      words: `move sub-account ${sub} of ${market.addresses.id} to ${toSub}`,
+    },
+  };
 }
 
 // ---------------------------------------------------------------- transactions
@@ -311,7 +364,7 @@ export async function transactionsOf(
     });
   }
   if (amount > 0n) {
-    const erc20 = new Contract(token, ERC20, provider(contracts));
+    const erc20 = new Contract(token, ERC20, providerOf(contracts));
     const allowed = (await erc20.getFunction("allowance").staticCall(owner, router)) as bigint;
     if (allowed < amount) {
       sent.push({
@@ -342,7 +395,7 @@ export function tradeTransaction(
 
 /** For each market of the trade that does not know the router yet: what the owner signs to make it an operator. */
 export async function authorisationsFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData[]> {
-  const { chainId } = await provider(contracts).getNetwork();
+  const { chainId } = await providerOf(contracts).getNetwork();
   const operator = await contracts.leverageRouter.getAddress();
   const { owner, deadline } = quote.trade;
   return Promise.all(
@@ -372,11 +425,11 @@ export async function permitFor(contracts: Contracts, quote: TradeQuote): Promis
   const { owner, token, amount, deadline } = quote.trade;
   if (amount === 0n) return undefined;
   const spender = await contracts.leverageRouter.getAddress();
-  const erc20 = new Contract(token, ERC20, provider(contracts));
+  const erc20 = new Contract(token, ERC20, providerOf(contracts));
   const ask = async <T>(name: string, ...args: unknown[]) =>
     (await erc20.getFunction(name).staticCall(...args)) as T;
   if ((await ask<bigint>("allowance", owner, spender)) >= amount) return undefined;
-  const { chainId } = await provider(contracts).getNetwork();
+  const { chainId } = await providerOf(contracts).getNetwork();
   const nonce = await ask<bigint>("nonces", owner).catch(() => undefined);
   if (nonce === undefined) return undefined;
   const [name, version] = await Promise.all([
@@ -457,7 +510,12 @@ async function compose(contracts: Contracts, request: Request, plan: Plan): Prom
       deadline,
     },
     value: margin?.ether ? margin.amount : 0n,
-    positions: legs.map(marketFigures),
+    positions: await Promise.all(
+      legs.map(async (leg) => {
+        const refusal = await refusalOf(contracts, request, leg);
+        return { ...marketFigures(leg), ...(refusal && { refusal }) };
+      }),
+    ),
     swap: sale && (await swapFigures(contracts, request, sale)),
     left: left.filter(({ amount }) => amount > 0n),
   };
@@ -494,6 +552,17 @@ function marketFigures({ reading, p, collateral, debt }: Leg): MarketFigures {
   };
 }
 
+/** Asks the market, which knows more than the position: its caps, its cash, the brake, the price's state. */
+async function refusalOf(
+  { lens }: Contracts,
+  { owner, block = "latest" }: Request,
+  { reading, sub, collateral, debt }: Leg,
+): Promise<Revert | undefined> {
+  const { vault } = reading.addresses;
+  const { refusal } = await lens.preview(vault, owner, sub, collateral, debt, { blockTag: block });
+  return refusal === "0x" ? undefined : explainRevert({ data: refusal });
+}
+
 async function swapFigures(
   contracts: Contracts,
   { market, block = "latest" }: Request,
@@ -505,12 +574,13 @@ async function swapFigures(
   const oracle = (state.priceLow + state.priceHigh) / 2n;
   const unit = 10n ** BigInt(addresses.decimals.collateral);
   const worth = valueInDebt(unit, oracle, state.units);
+  const venue = venueOf(contracts);
   const small = exactOut
     ? { bought: max(bought / SMALL, 1n), sold: 0n }
     : { sold: max(sold / SMALL, 1n), bought: 0n };
   if (exactOut) {
-    small.sold = (await quotePurchase(contracts.quoter, [path], small.bought, block))?.cost ?? 0n;
-  } else small.bought = (await quoteSale(contracts.quoter, [path], small.sold, block))?.out ?? 0n;
+    small.sold = (await venue.quoteCost(path, small.bought, block)) ?? 0n;
+  } else small.bought = (await venue.quote(path, small.sold, block)) ?? 0n;
   return {
     tokenIn,
     tokenOut,
@@ -528,7 +598,10 @@ async function swapFigures(
   };
 }
 
-async function positionIn(contracts: Contracts, { market, owner, sub, block }: Request): Promise<Position> {
+/** Whose position, and when. */
+type Place = Pick<Request, "market" | "owner" | "sub" | "block">;
+
+async function positionIn(contracts: Contracts, { market, owner, sub, block }: Place): Promise<Position> {
   const view = await contracts.lens.position(market.addresses.vault, owner, sub, {
     blockTag: block ?? "latest",
   });
@@ -540,18 +613,45 @@ async function positionIn(contracts: Contracts, { market, owner, sub, block }: R
   };
 }
 
-async function sell(
+/** The position of a sub-account that must have none. */
+async function emptyIn(contracts: Contracts, request: Place): Promise<Position> {
+  const { addresses } = request.market;
+  const p = await positionIn(contracts, request);
+  if (p.debt === 0n && p.surplus === 0n) return p;
+  throw new RangeError(`sub-account ${request.sub} of ${addresses.id} is in use: name another`);
+}
+
+/** What a debt (token units) will be at the deadline. */
+async function dueOf(contracts: Contracts, { market, deadline }: Request, debt: bigint): Promise<bigint> {
+  const left = max(deadline - (await timeOf(contracts)), 0n);
+  return (debt * growth(market.view.borrowRate, left)) / WAD + 1n;
+}
+
+function venueOf(contracts: Contracts): Venue {
+  return uniswap(contracts, providerOf(contracts));
+}
+
+/** Sells at the best route; what it is first asked for chooses the few routes that it goes on asking. */
+function seller(
   contracts: Contracts,
-  { market, block }: Request,
+  { market, block = "latest" }: Request,
   tokenIn: string,
   tokenOut: string,
-  amount: bigint,
-): Promise<Swap & { path: string }> {
-  if (amount <= 0n) throw new TradeRefused("NothingToDo", "the position is at that leverage");
-  const paths = await directPaths(contracts.factory, provider(contracts), tokenIn, tokenOut);
-  const quote = await quoteSale(contracts.quoter, paths, amount, block ?? "latest");
-  if (!quote || quote.out === 0n) throw refusePool(market, tokenIn, tokenOut);
-  return { path: quote.path, sold: amount, bought: quote.out };
+): (amount: bigint) => Promise<Swap & { path: string }> {
+  const venue = venueOf(contracts);
+  let routes: string[] | undefined;
+  return async (amount) => {
+    if (amount <= 0n) throw new TradeRefused("NothingToDo", "the position is at that leverage");
+    routes ??= await bestRoutes(
+      venue,
+      await venue.routes(tokenIn, tokenOut),
+      [2n * amount, amount, amount / 2n],
+      block,
+    );
+    const sale = await bestSale(venue, routes, amount, block);
+    if (!sale || sale.proceeds === 0n) throw refusePool(market, tokenIn, tokenOut);
+    return { path: sale.path, sold: amount, bought: sale.proceeds };
+  };
 }
 
 function split(margin?: Margin): [collateral: bigint, debt: bigint] {
@@ -586,13 +686,7 @@ function refusePool({ addresses, symbols }: MarketReading, tokenIn: string, toke
 }
 
 async function timeOf(contracts: Contracts): Promise<bigint> {
-  const block = await provider(contracts).getBlock("latest");
+  const block = await providerOf(contracts).getBlock("latest");
   if (!block) throw new Error("the chain has no latest block");
   return BigInt(block.timestamp);
-}
-
-function provider({ lens }: Contracts) {
-  const found = lens.runner?.provider;
-  if (!found) throw new TypeError("connect the contracts to a provider or a signer");
-  return found;
 }

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 
-import { type Venue, bestRoutes, bestSale } from "../../keeper/src/venue/venue.ts";
+import { type Venue, bestPurchase, bestRoutes, bestSale } from "@breakwater/sdk/chain";
 
 /** Constant products: route "a" is the best for little, "e" for much; "x" takes nothing. */
 const depths: Record<string, [rate: bigint, depth: bigint]> = {
@@ -19,6 +19,13 @@ function venue(): Venue & { asked: number } {
       const [rate, depth] = depths[route] ?? [];
       return Promise.resolve(rate && depth && (amount * rate * depth) / (depth + amount));
     },
+    async quoteCost(route, amount) {
+      this.asked++;
+      const [rate, depth] = depths[route] ?? [];
+      return Promise.resolve(
+        rate && depth && amount < rate * depth ? (amount * depth) / (rate * depth - amount) : undefined,
+      );
+    },
   };
 }
 
@@ -32,9 +39,18 @@ describe("venue", () => {
     expect(await bestSale(one, [], 10n, 1)).to.be.undefined;
   });
 
-  it("sells nothing for nothing, without asking", async () => {
+  it("buys where it costs least", async () => {
+    const one = venue();
+    const routes = await one.routes("", "");
+    expect(await bestPurchase(one, routes, 1_039n, 1)).to.deep.equal({ path: "a", cost: 9n });
+    expect((await bestPurchase(one, routes, 90_000n, 1))?.path).to.equal("e");
+    expect(await bestPurchase(one, ["a", "x"], 105_000n, 1)).to.be.undefined;
+  });
+
+  it("swaps nothing for nothing, without asking", async () => {
     const one = venue();
     expect(await bestSale(one, ["a"], 0n, 1)).to.be.undefined;
+    expect(await bestPurchase(one, ["a"], 0n, 1)).to.be.undefined;
     expect(one.asked).to.equal(0);
   });
 
