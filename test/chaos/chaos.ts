@@ -8,6 +8,7 @@ import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
 import type { KeeperEvent } from "../../keeper/src/events.ts";
 import { openSharedLease } from "../../keeper/src/lease.ts";
 
+import type { Front } from "./front.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
 import { type Stage, openStage, until } from "./stage.ts";
 
@@ -31,6 +32,11 @@ import { type Stage, openStage, until } from "./stage.ts";
   /** The fall that makes the first position liquidatable, and the next ones. */
   const PRICES = ["1830", "1815", "1795", "1765"];
   const fall = async (times = 0, baseFee?: bigint) => stage.setPrice(PRICES[times]!, baseFee);
+
+  type EndpointEvent = Extract<KeeperEvent, { kind: "endpoint" }>;
+
+  const changes = async (keeper: Running, { host }: Front, to: EndpointEvent["state"]) =>
+    keeper.sees("endpoint", ({ endpoint, state }) => endpoint === host && state === to);
 
   /** Every opportunity was taken once, and the next one is taken too. */
   async function expectRecovery(keeper: Running, falls = 1): Promise<void> {
@@ -105,10 +111,10 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     front.faults.stalls = true;
     await fall();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "down");
+    await changes(keeper, front, "down");
     await keeper.sees("taken");
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     expect(await keeper.metric("keeper_endpoint_changes_total", { state: "down" })).to.equal(1);
     await expectRecovery(keeper);
   });
@@ -130,7 +136,7 @@ import { type Stage, openStage, until } from "./stage.ts";
     await keeper.sees("block");
     stage.front.faults.limits = true;
     await fall();
-    const [down] = await keeper.sees("endpoint", ({ state }) => state === "down");
+    const [down] = await changes(keeper, stage.front, "down");
     expect(down!.words).to.equal("HTTP 429");
     stage.front.heal();
     await keeper.sees("taken");
@@ -142,7 +148,7 @@ import { type Stage, openStage, until } from "./stage.ts";
     front.faults.chainId = "0x1";
     front.faults.lies = true;
     const keeper = await stage.keeper({ fronts: [front, second] });
-    const [wrong] = await keeper.sees("endpoint", ({ state }) => state === "wrong chain");
+    const [wrong] = await changes(keeper, front, "wrong chain");
     expect(wrong!.words).to.equal("is chain 1, not 31337");
     await fall();
     await keeper.sees("taken");
@@ -150,7 +156,7 @@ import { type Stage, openStage, until } from "./stage.ts";
       await keeper.metric("keeper_endpoint_state", { endpoint: front.host, state: "wrong chain" }),
     ).to.equal(1);
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     await expectRecovery(keeper);
   });
 
@@ -159,11 +165,11 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     await keeper.sees("block");
     front.faults.behind = 6;
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "stale");
+    await changes(keeper, front, "stale");
     await fall();
     await keeper.sees("taken");
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     expect(await keeper.metric("keeper_endpoint_changes_total", { state: "stale" })).to.equal(1);
     await expectRecovery(keeper);
   });
@@ -330,15 +336,14 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     second.faults.lies = true;
     second.faults.swallows = true;
-    const [lie] = await keeper.sees("endpoint", ({ state }) => state === "disagrees");
-    expect(lie!.endpoint).to.equal(second.host);
+    await changes(keeper, second, "disagrees");
     expect(
       await keeper.metric("keeper_endpoint_state", { endpoint: second.host, state: "disagrees" }),
     ).to.equal(1);
     await fall();
     await keeper.sees("taken");
     second.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === second.host && state === "up");
+    await changes(keeper, second, "up");
     await expectRecovery(keeper);
   });
 
