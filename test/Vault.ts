@@ -5,14 +5,15 @@ import type { Contract } from "ethers";
 
 import {
   DEFAULT_RISK,
+  deployFundedMarket,
   deployMarket,
   ETH,
+  type FundedMarket,
   LEVEL,
   MAX_UINT256,
   MIN_INT256,
   orderOf,
   STATE,
-  type TestMarket,
   USD,
   USDC,
 } from "./support/market.ts";
@@ -21,32 +22,17 @@ const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
 describe("Vault", () => {
-  let m: TestMarket;
+  let m: FundedMarket;
   let lender: HardhatEthersSigner;
   let alice: HardhatEthersSigner;
   let bob: HardhatEthersSigner;
   let keeper: HardhatEthersSigner;
 
-  /** WETH/USDC at 2,000 with ten million to borrow. */
-  async function fixture() {
-    const market = await deployMarket(connection, { collateralPrice: 2_000n * USD });
-    const [, ...accounts] = await ethers.getSigners();
-    for (const account of accounts.slice(0, 4)) {
-      await market.fund(account, { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(accounts[0]).deposit(10_000_000n * USDC, accounts[0]!);
-    return { market, accounts };
-  }
+  const fixture = () => deployFundedMarket(connection);
 
   beforeEach(async () => {
-    const { market, accounts } = await networkHelpers.loadFixture(fixture);
-    m = market;
-    [lender, alice, bob, keeper] = accounts as [
-      HardhatEthersSigner,
-      HardhatEthersSigner,
-      HardhatEthersSigner,
-      HardhatEthersSigner,
-    ];
+    m = await networkHelpers.loadFixture(fixture);
+    [lender, alice, bob, keeper] = m.accounts;
   });
 
   const adjust = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n, owner = who) =>
@@ -55,8 +41,6 @@ describe("Vault", () => {
     m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper, { maxRepay, ...more }), "0x");
   const pause = async (level: bigint, seconds: bigint) =>
     m.brake.pause(await m.vault.getAddress(), level, seconds, ethers.encodeBytes32String("test"));
-  /** Both sources are stale from now on. */
-  const kill = async () => networkHelpers.time.increase(90_000);
 
   describe("adjust", () => {
     it("opens, tops up, repays, withdraws and closes; what comes back is what went in, but for the interest", async () => {
@@ -247,7 +231,7 @@ describe("Vault", () => {
       await cheap.fund(alice, { collateral: 10_000n * ETH });
       await cheap.vault.connect(alice).adjust(alice, 0n, 10_000n * ETH, 50n * ETH, alice, "0x");
       await cheap.fund(alice, { debt: ETH });
-      await kill();
+      for (const market of [m, cheap]) await market.kill();
       await adjust(alice, -surplus / 2n, 0n);
       await cheap.vault.connect(alice).adjust(alice, 0n, MIN_INT256, MIN_INT256, alice, "0x");
     });
@@ -364,7 +348,7 @@ describe("Vault", () => {
       await expect(adjust(alice, 0n, USDC))
         .to.be.revertedWithCustomError(m.vault, "PriceNotFresh")
         .withArgs(STATE.Diverged);
-      await kill();
+      await m.kill();
       expect((await m.oracle.read()).state).to.equal(STATE.Dead);
       await expect(adjust(alice, -ETH, 0n))
         .to.be.revertedWithCustomError(m.vault, "PriceNotFresh")
@@ -400,7 +384,7 @@ describe("Vault", () => {
       await adjust(alice, 10n * ETH, 0n);
       await adjust(alice, 0n, 10_003n * USDC);
       await pause(LEVEL.LiquidationsPaused, 600n);
-      await kill();
+      await m.kill();
       await expect(m.vault.connect(bob).withdrawSurplus(alice, 0n, 1n, bob)).to.be.revertedWithCustomError(
         m.vault,
         "NotAuthorized",
@@ -673,7 +657,7 @@ describe("Vault", () => {
 
     it("wait on a dead price, unless nothing is owed", async () => {
       await adjust(alice, ETH, 1_000n * USDC);
-      await kill();
+      await m.kill();
       await expect(m.vault.connect(lender).deposit(USDC, lender))
         .to.be.revertedWithCustomError(m.vault, "LendersWait")
         .withArgs(STATE.Dead, LEVEL.None);
@@ -961,9 +945,10 @@ describe("Vault", () => {
       await expect(liquidate())
         .to.be.revertedWithCustomError(m.vault, "LiquidationsPaused")
         .withArgs(LEVEL.Grace, (until: bigint) => until > 0n);
-      await kill();
+      await networkHelpers.time.increase(600);
+      await m.kill();
       await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "PriceDead");
-      await m.setPrices(1_850n * USD, USD);
+      await m.heal();
       await liquidate();
     });
 

@@ -8,13 +8,13 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
 import {
-  deployMarket,
+  deployFundedMarket,
   ETH,
   MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
   orderOf,
-  type TestMarket,
+  type FundedMarket,
   USD,
   USDC,
 } from "../support/market.ts";
@@ -23,29 +23,21 @@ const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
 const PLENTY = 10n ** 13n;
-const DEAR = 2_000n;
 
 describe("Threats: liquidations", () => {
-  let m: TestMarket;
-  let lens: Awaited<ReturnType<typeof fixture>>["lens"];
+  let m: FundedMarket;
+  let lens: FundedMarket["lens"];
   let lender: HardhatEthersSigner;
   let victim: HardhatEthersSigner;
   let attacker: HardhatEthersSigner;
   let keeper: HardhatEthersSigner;
 
-  async function fixture() {
-    const market = await deployMarket(connection, { collateralPrice: DEAR * USD });
-    const lens = await ethers.deployContract("Lens");
-    for (let i = 1; i <= 4; i++) {
-      await market.fund(market.signer(i), { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    return { market, lens };
-  }
+  const fixture = () => deployFundedMarket(connection);
 
   beforeEach(async () => {
-    ({ market: m, lens } = await networkHelpers.loadFixture(fixture));
-    [lender, victim, attacker, keeper] = [m.signer(1), m.signer(2), m.signer(3), m.signer(4)];
+    m = await networkHelpers.loadFixture(fixture);
+    [lender, victim, attacker, keeper] = m.accounts;
+    ({ lens } = m);
   });
 
   const open = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n) =>
