@@ -8,9 +8,10 @@ import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
 import type { KeeperEvent } from "../../keeper/src/events.ts";
 import { openSharedLease } from "../../keeper/src/lease.ts";
 
+import { expectRejection, until } from "../support/keeper.ts";
+import { type Postgres, startPostgres } from "../support/postgres.ts";
 import type { Front } from "./front.ts";
-import { type Postgres, startPostgres } from "./postgres.ts";
-import { type Stage, openStage, until } from "./stage.ts";
+import { type Stage, openStage } from "./stage.ts";
 
 // Everything that goes wrong around a keeper: each time nothing is sent twice, no nonce is stuck, the keeper goes on
 // without a person's doing, and says what happened. `npm run test:chaos`; npm test leaves it out.
@@ -513,7 +514,7 @@ import { type Stage, openStage, until } from "./stage.ts";
       this.timeout(300_000); // it may have to be installed
       postgres = await startPostgres();
     });
-    after(async () => postgres.stop());
+    after(async () => postgres.remove());
     beforeEach(async () => {
       // The chain began anew: what an earlier test noted would look like undone by a reorganisation, and be sent again.
       const client = new Client(postgres.url);
@@ -568,40 +569,31 @@ import { type Stage, openStage, until } from "./stage.ts";
       expect(frozen.text()).not.to.include("done:");
     });
 
-    it("what a loser still believes it may send does not get into the journal", async () => {
-      const events: KeeperEvent[] = [];
-      const { lease, journal } = await openSharedLease({
-        ...{ databaseUrl: postgres.url, name: "fence", seconds: 60 },
-        onEvent: (event) => events.push(event),
+    for (const when of ["before the fall", "in mid-send"]) {
+      it(`sends nothing while the database is gone, ${when}, and goes on when it is back`, async () => {
+        const { lease, journal } = await openSharedLease({
+          ...{ databaseUrl: postgres.url, name: when, seconds: 1, onEvent: () => undefined },
+        });
+        const keeper = await stage.keeper({ lease, journal });
+        try {
+          await keeper.sees("block");
+          let gone: Promise<void> | undefined;
+          const crash = () => (gone ??= postgres.crash());
+          if (when === "in mid-send") stage.front.faults.before.eth_estimateGas = crash;
+          else await crash();
+          await fall();
+          await until("the database is gone", () => gone !== undefined);
+          await until("the lease has ended", () => !lease.held);
+          await keeper.sees("block", () => true, keeper.of("block").length + 5);
+          expect(await stage.sent(stage.account.address)).to.be.empty;
+          await postgres.start();
+          await expectRecovery(keeper);
+        } finally {
+          await postgres.start();
+          await keeper.stop();
+          await lease.close();
+        }
       });
-      const client = new Client(postgres.url);
-      await client.connect();
-      try {
-        expect(lease.held).to.be.true;
-        const entry = { account: "0x1", nonce: 7, worth: 1n, firstBlock: 1, attempts: [], mined: undefined };
-        await journal.write(entry);
-        await client.query(
-          "UPDATE keeper_lease SET holder = 'another', token = token + 1 WHERE name = 'fence'",
-        );
-        expect(lease.held).to.be.true;
-        await expectRejection(journal.write({ ...entry, nonce: 8 }), /the lease is lost/);
-        expect(lease.held).to.be.false;
-        expect((await journal.load()).map(({ nonce }) => nonce)).to.deep.equal([7]);
-        expect(events.map((event) => event.kind === "lease" && event.held)).to.deep.equal([true, false]);
-      } finally {
-        await client.end();
-        await lease.close();
-      }
-    });
+    }
   });
 });
-
-async function expectRejection(promise: Promise<unknown>, words: RegExp): Promise<void> {
-  try {
-    await promise;
-  } catch (error) {
-    expect(String(error)).to.match(words);
-    return;
-  }
-  expect.fail(`not rejected with ${words}`);
-}

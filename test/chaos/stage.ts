@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { HDNodeWallet, type TransactionReceipt } from "ethers";
@@ -22,7 +21,7 @@ import { ALONE, type Lease } from "../../keeper/src/lease.ts";
 import { openMetrics } from "../../keeper/src/operation/metrics.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
-import { PARAMETERS } from "../support/keeper.ts";
+import { PARAMETERS, until } from "../support/keeper.ts";
 import { Front } from "./front.ts";
 
 // A market, a chain whose blocks come by the clock, keepers, and what can go wrong between them.
@@ -31,7 +30,6 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const MNEMONIC = "test test test test test test test test test test test junk";
 const WINDOW = 600;
 const BLOCK_MS = 200;
-const DEADLINE_MS = 60_000; // of a machine that does other things too
 
 const parameters: Parameters = {
   ...PARAMETERS,
@@ -304,17 +302,4 @@ export interface KeeperOptions {
 
 export function walletAt(index: number): HDNodeWallet {
   return HDNodeWallet.fromPhrase(MNEMONIC, undefined, `m/44'/60'/0'/0/${index}`);
-}
-
-export async function until(
-  what: string,
-  is: () => boolean | Promise<boolean>,
-  explain: () => string = () => "",
-  deadlineMs = DEADLINE_MS,
-): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await is())) {
-    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}\n${explain()}`);
-    await pause(20);
-  }
 }
