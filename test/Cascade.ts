@@ -36,7 +36,7 @@ describe("Cascade brake (W6)", () => {
     const [, alice] = market.accounts;
     for (let i = 0n; i < 5n; i++) {
       const debt = (16_000n * USDC * (77n + i)) / 80n;
-      await market.vault.connect(alice).adjust(alice, i, 10n * ETH, debt, alice, "0x");
+      await market.adjust(alice, 10n * ETH, debt, i);
     }
     await market.setPrices(1_780n * USD);
     return market;

@@ -10,7 +10,6 @@ import {
   ETH,
   LEVEL,
   MAX_INT24,
-  orderOf,
   type Risk,
   type FundedMarket,
   USDC,
@@ -26,13 +25,12 @@ describe("Ramps (W1 to W3)", () => {
   let m: FundedMarket;
   let lens: FundedMarket["lens"];
   let alice: HardhatEthersSigner;
-  let keeper: HardhatEthersSigner;
 
   const fixture = () => deployFundedMarket(connection, { maxAge: 400n * DAY });
 
   beforeEach(async () => {
     m = await networkHelpers.loadFixture(fixture);
-    [, alice, , keeper] = m.accounts;
+    [, alice] = m.accounts;
     ({ lens } = m);
   });
 
@@ -41,7 +39,6 @@ describe("Ramps (W1 to W3)", () => {
     const { risk } = await view();
     return [risk.liquidationThreshold, risk.target];
   };
-  const liquidate = async () => m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper), "0x");
   /** The ramp of LOWER over ten days; when it began. */
   const start = async (duration = 10n * DAY) => {
     await m.vault.startRamp(LOWER, duration);
@@ -69,17 +66,17 @@ describe("Ramps (W1 to W3)", () => {
   });
 
   it("make nobody liquidatable before the line reaches them, and then whoever it has reached", async () => {
-    await m.vault.connect(alice).adjust(alice, 0, ETH, 1_600n * USDC, alice, "0x"); // 80 %
+    await m.adjust(alice, ETH, 1_600n * USDC); // 80 %
     const began = await start();
     await time.increaseTo(began + 4n * DAY); // 81.2 %
     expect((await lens.position(m.vault, alice, 0)).liquidatable).to.equal(false);
-    await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
+    await expect(m.liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
     await time.increaseTo(began + (51n * DAY) / 10n); // 79.9 %
     const before = await lens.position(m.vault, alice, 0);
     expect(before.liquidatable).to.equal(true);
     expect(before.health).to.be.lessThan(ETH);
     const announced = await lens.liquidation.staticCall(m.vault, 10n ** 13n, MAX_INT24, 0, true);
-    await liquidate();
+    await m.liquidate();
     const { ltvHigh, liquidatable, tick } = await lens.position(m.vault, alice, 0);
     expect(tick).to.equal(announced.landTick);
     expect(liquidatable).to.equal(false);

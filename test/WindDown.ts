@@ -38,8 +38,8 @@ describe("Wind-down (W4, W5)", () => {
   async function fixture() {
     const market = await deployFundedMarket(connection, { maxAge: 400n * DAY });
     const [, alice] = market.accounts;
-    await market.vault.connect(alice).adjust(alice, 0, 10n * ETH, 15_000n * USDC, alice, "0x"); // 75 %
-    await market.vault.connect(alice).adjust(alice, 1, 10n * ETH, 700n * USDC, alice, "0x"); // 3.5 %
+    await market.adjust(alice, 10n * ETH, 15_000n * USDC); // 75 %
+    await market.adjust(alice, 10n * ETH, 700n * USDC, 1n); // 3.5 %
     return market;
   }
 
@@ -66,9 +66,7 @@ describe("Wind-down (W4, W5)", () => {
     expect(brakeLevel).to.equal(LEVEL.NoNewRisk);
 
     const { vault } = m;
-    await expect(
-      vault.connect(bob).adjust(bob, 0, ETH, 100n * USDC, bob, "0x"),
-    ).to.be.revertedWithCustomError(vault, "NewRiskPaused");
+    await expect(m.adjust(bob, ETH, 100n * USDC)).to.be.revertedWithCustomError(vault, "NewRiskPaused");
     expect(await vault.maxDeposit(bob)).to.equal(0n);
     expect(await vault.maxMint(bob)).to.equal(0n);
     for (const call of [
@@ -107,9 +105,9 @@ describe("Wind-down (W4, W5)", () => {
     await time.increase(4_000n);
     expect((await lens.market(vault)).brakeLevel).to.equal(LEVEL.NoNewRisk);
 
-    await vault.connect(alice).adjust(alice, 0, ETH, 0, alice, "0x");
-    await vault.connect(alice).adjust(alice, 0, 0, -1_000n * USDC, alice, "0x");
-    await vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, ETH, 0n);
+    await m.adjust(alice, 0n, -1_000n * USDC);
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
     const most = await vault.maxWithdraw(lender);
     expect(most).to.be.greaterThan(9_900_000n * USDC);
     await vault.connect(lender).withdraw(most, lender, lender);
@@ -152,9 +150,9 @@ describe("Wind-down (W4, W5)", () => {
     await m.vault.startWindDown(14n * DAY);
     await time.increase(30n * DAY);
     expect((await lens.market(m.vault)).risk.liquidationThreshold).to.equal(8600n);
-    await m.vault.connect(bob).adjust(alice, 0, 0, -1_000n * USDC, bob, "0x");
+    await m.adjust(bob, 0n, -1_000n * USDC, 0n, alice);
     await m.vault.connect(alice).withdrawSurplus(alice, 0, MAX_UINT256, alice);
-    await m.vault.connect(alice).adjust(alice, 1, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, MIN_INT256, MIN_INT256, 1n);
     await m.heal();
     await m.vault.connect(bob).pokeRamp();
     await time.increase(7n * DAY);
@@ -163,7 +161,7 @@ describe("Wind-down (W4, W5)", () => {
     await m.vault.connect(bob).pokeRamp();
     await time.increase(30n * DAY);
     await expect(settle(alice, 0n)).to.be.revertedWithCustomError(m.vault, "NotWoundDown");
-    await m.vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
     expect((await lens.market(m.vault)).totalDebt).to.equal(0n);
   });
 
@@ -321,8 +319,8 @@ describe("Wind-down (W4, W5)", () => {
     await m.fund(lenders[1]!, { debt: 20_000_000n * USDC });
     await vault.connect(lenders[1]).deposit(5_000_000n * USDC, lenders[1]!);
     const paidIn = 15_000_000n * USDC;
-    await vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
-    await vault.connect(alice).adjust(alice, 1, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
+    await m.adjust(alice, MIN_INT256, MIN_INT256, 1n);
     const positions: { owner: HardhatEthersSigner; sub: bigint }[] = [];
     for (let i = 0n; i < 500n; i++) {
       const owner = owners[Number(i % 2n)]!;

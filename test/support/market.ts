@@ -16,7 +16,7 @@
  */
 import type { Artifact } from "hardhat/types/artifacts";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type AddressLike, type Addressable, type Signer, resolveAddress } from "ethers";
+import { type AddressLike, type Addressable, encodeBytes32String, type Signer, resolveAddress } from "ethers";
 
 import type {
   EmergencyBrake,
@@ -372,5 +372,17 @@ export async function deployFundedMarket(connection: NetworkConnection, options:
     await market.fund(account, { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
   }
   await vault.connect(accounts[0]).deposit(10_000_000n * USDC, accounts[0]);
-  return { ...market, lens: await connection.ethers.deployContract("Lens"), accounts };
+  const [, , , keeper] = accounts;
+  return {
+    ...market,
+    lens: await connection.ethers.deployContract("Lens"),
+    accounts,
+    adjust: async (who: Signer, collateral: bigint, debt: bigint, sub = 0n, owner: AddressLike = who) =>
+      vault.connect(who).adjust(owner, sub, collateral, debt, who, "0x"),
+    /** By the last account. */
+    liquidate: async (more: Partial<ILiquidator.OrderStruct> = {}) =>
+      market.liquidator.connect(keeper).liquidate(await orderOf(vault, keeper, more), "0x"),
+    pause: async (level: bigint, seconds: bigint) =>
+      market.brake.pause(vault, level, seconds, encodeBytes32String("test")),
+  };
 }
