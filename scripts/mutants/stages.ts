@@ -30,7 +30,7 @@ const WALK = solidity("invariant/Book.t.sol", { only: "test_" });
 const INVARIANTS = solidity("invariant/Book.t.sol", { only: "invariant_" });
 const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
 const ADAPTER_SAFETY = solidity("OracleSafety.t.sol");
-const ADAPTER = mocha("OracleAdapter.ts");
+const ADAPTER = ["feeds", "pool", "listing"].map((part) => mocha(`oracle/${part}.ts`));
 const VAULT = ["adjust", "liquidation", "losses", "lenders", "operators", "listing"].map((action) =>
   mocha(`vault/${action}.ts`),
 );
@@ -82,7 +82,7 @@ export const STAGES: Record<string, Stage[]> = {
   "contracts/libraries/Liquidation.sol": [WALK, ...ALL, ...late(INVARIANTS)],
   "contracts/Vault.sol": [...ALL, ...late(ACCESS)],
   "contracts/Liquidator.sol": [...VAULT, BRAKE, FLASH, LENS, ACCESS],
-  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ADAPTER, ...VAULT],
+  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ...ADAPTER, ...VAULT],
   "contracts/libraries/Market.sol": [MARKET, RAMP, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
   "contracts/libraries/Lending.sol": ALL,
 };
