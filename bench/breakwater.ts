@@ -20,6 +20,7 @@ import {
   atMost,
   COLLATERAL_DECIMALS,
   DEBT_DECIMALS,
+  type Exchange,
   type Holder,
   LIQUIDATOR,
   LENDER,
@@ -33,12 +34,6 @@ export interface Breakwater extends Protocol {
   vault: string;
   liquidator: string;
   lens: string;
-}
-
-/** Uniswap v3's SwapRouter and the pool of the two tokens. */
-export interface Exchange {
-  router: string;
-  pool: string;
 }
 
 const vaultInterface = Vault__factory.createInterface();

@@ -3,7 +3,6 @@ import { SwapRouter__factory } from "@breakwater/sdk/types";
 import { AbiCoder, Interface, keccak256 } from "ethers";
 
 import { FEE } from "../test/support/uniswap.ts";
-import type { Exchange } from "./breakwater.ts";
 import type { Call, Chain } from "./chain.ts";
 import { type Artifact, compileMorpho, deploy } from "./compile.ts";
 import {
@@ -11,6 +10,7 @@ import {
   atLeast,
   atMost,
   COLLATERAL,
+  type Exchange,
   inCollateral,
   inDebt,
   type Holder,

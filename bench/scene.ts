@@ -47,6 +47,12 @@ export interface Opening extends Holder {
   tick: number;
 }
 
+/** Uniswap v3's SwapRouter and the pool of the two tokens. */
+export interface Exchange {
+  router: string;
+  pool: string;
+}
+
 /**
  * One way to a leveraged position and out of it: what is borrowed is sold on Uniswap v3 for collateral, and the other way
  * round. Whoever trades pays what `own` says, and has nothing of the debt token left in the end.
