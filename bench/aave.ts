@@ -125,6 +125,7 @@ export async function deployAave(
       call(owner, "repay", debt, MaxUint256, VARIABLE, owner),
       call(owner, "withdraw", collateral, MaxUint256, owner),
     ],
+    leverage: [],
     deposit: (amount) => [call(LENDER, "supply", debt, amount, LENDER, NO_REFERRAL)],
     withdrawDeposit: (amount) => [call(LENDER, "withdraw", debt, amount, LENDER)],
     liquidate: async (holders) => {

@@ -34,6 +34,8 @@ const EXPLAINED = new Map<string, (stage: Stage) => Promise<Measurement[]>>([
     (step) => [step, async (stage: Stage) => stage.life("fresh")] as const,
   ),
   ["open-new-region", async (stage) => [await stage.openInNewRegion()]],
+  ["leverage-open", async (stage) => stage.leverage(stage.protocol.leverage[0]!)],
+  ["leverage-close", async (stage) => stage.leverage(stage.protocol.leverage[0]!)],
   ["lender-deposit", async (stage) => stage.lend()],
   ["lender-withdraw", async (stage) => stage.lend()],
   ["liquidate-1", async (stage) => [await stage.liquidate(CRASHES[0]!)]],
@@ -109,12 +111,12 @@ async function measure(onlyOurs: boolean): Promise<{ results: Result[]; extras: 
   };
 
   say("Breakwater");
-  const { breakwater, slot, setPrice } = await withSlot(chain, own);
+  const { breakwater, slot, setPrice, exchange } = await withSlot(chain, own);
   const deployed = await chain.snapshot();
   await play(breakwater, "slot", [...CRASHES, SPARSE_CRASH, ...(onlyOurs ? [] : [LARGE_CRASH])]);
   if (onlyOurs) return { results: [...results, ...peersOf(readResults())], extras };
 
-  const scene = { collateral: breakwater.collateral, debt: breakwater.debt, slot, setPrice };
+  const scene = { collateral: breakwater.collateral, debt: breakwater.debt, slot, setPrice, exchange };
   await chain.restore(deployed);
   say("Morpho Blue");
   await play(await deployMorpho(chain, own, scene), "slot", CRASHES);
@@ -133,7 +135,7 @@ function resultOf(
   protocol: Result["protocol"],
   priceSource: Result["priceSource"],
 ): Result | undefined {
-  const { step, crash } = measurement;
+  const { step, crash, by } = measurement;
   switch (step) {
     case "add-collateral-fresh":
     case "repay-fresh":
@@ -146,6 +148,7 @@ function resultOf(
     operation: step,
     ...(crash && { positions: crash.positions, ticks: crash.ticks }),
     ...(crash && crash.every !== 1 && { every: crash.every }),
+    ...(by && { by }),
     priceSource,
     gas: Number(totalGas(measurement)),
   };
@@ -181,7 +184,7 @@ async function explainOperation(operation: string): Promise<void> {
   const play = EXPLAINED.get(operation);
   if (!play) throw new ArgumentError(`--explain ${operation} is not an operation; see --help`);
   const chain = await Chain.create(STARTS_AT);
-  const { breakwater, slot } = await withSlot(chain, compileOwn());
+  const { breakwater, slot, exchange } = await withSlot(chain, compileOwn());
   const measurements = await play(await Stage.prepare(chain, breakwater));
   const { receipts } = measurements.find(({ step }) => step === operation) ?? measurements[0]!;
   const [receipt] = receipts;
@@ -193,6 +196,8 @@ async function explainOperation(operation: string): Promise<void> {
       collateral: breakwater.collateral,
       debt: breakwater.debt,
       SlotPrice: slot,
+      "Uniswap's router": exchange.router,
+      "Uniswap's pool": exchange.pool,
     }).map(([role, address]) => [address.toLowerCase(), role]),
   );
   const symbols = await readSymbols(chain, [receipt!.to, ...calledIn(steps)], roles);

@@ -67,7 +67,10 @@ const readSources = (folder: string, patterns: string[]) =>
 /** The bench's own contracts, with the project's compiler. */
 export function compileOwn(): Record<string, Artifact> {
   const sources = {
-    ...readSources(ROOT, ["bench/contracts/*.sol", "contracts/interfaces/IOracleAdapter.sol"]),
+    ...readSources(ROOT, [
+      "bench/contracts/*.sol",
+      "contracts/interfaces/{IFlashLiquidator,IOracleAdapter}.sol",
+    ]),
     ...readSources(join(ROOT, "node_modules"), ["@openzeppelin/contracts/token/ERC20/IERC20.sol"]),
   };
   return compile("solc", sources, { optimizer: { enabled: true, runs: 999_999 }, evmVersion: "osaka" });

@@ -10,6 +10,8 @@ export interface Result {
     | "repay"
     | "withdraw"
     | "close"
+    | "leverage-open"
+    | "leverage-close"
     | "lender-deposit"
     | "lender-withdraw"
     | "liquidate";
@@ -17,6 +19,8 @@ export interface Result {
   ticks?: number;
   /** Where the ticks are not adjacent: one in so many. */
   every?: number;
+  /** Leveraged a transaction at a time, without a contract that does it in one. */
+  by?: "hand";
   priceSource: "slot" | "adapter";
   gas: number;
 }
@@ -41,7 +45,8 @@ export function gasOf(results: Result[], key: Key): number | undefined {
       result.priceSource === (key.priceSource ?? "slot") &&
       result.positions === key.positions &&
       result.ticks === key.ticks &&
-      result.every === key.every,
+      result.every === key.every &&
+      result.by === key.by,
   )?.gas;
 }
 

@@ -1,10 +1,12 @@
 // Plays the scene on one protocol and reads the gas off the receipts.
 import { BORROW_INDEX_ONE } from "@breakwater/sdk/core";
 import { TestToken__factory } from "@breakwater/sdk/types";
-import { MaxUint256 } from "ethers";
 
 import type { Call, Chain, Receipt, Snapshot } from "./chain.ts";
+import type { Result } from "./results.ts";
 import {
+  approve,
+  atLeast,
   BACKGROUND,
   BACKGROUND_TICKS,
   CHANGE,
@@ -17,6 +19,8 @@ import {
   type Holder,
   LANDING,
   LENDER,
+  type Leverage,
+  LEVERAGED,
   LIQUIDATOR,
   NEW_REGION,
   type Opening,
@@ -46,6 +50,8 @@ export type Step =
   | "withdraw-fresh"
   | "close"
   | "close-fresh"
+  | "leverage-open"
+  | "leverage-close"
   | "lender-deposit"
   | "lender-withdraw"
   | "liquidate";
@@ -71,6 +77,7 @@ export const SPARSE_CRASH: Crash = { positions: 7, ticks: 7, every: 8 };
 export interface Measurement {
   step: Step;
   crash?: Crash;
+  by?: Result["by"];
   receipts: Receipt[];
 }
 
@@ -93,20 +100,14 @@ export class Stage {
         to: asset,
         data: token.encodeFunctionData("mint", [to, amount]),
       });
-    const approve = async (from: string, asset: string) => {
-      for (const spender of spenders) {
-        await chain.send({
-          from,
-          to: asset,
-          data: token.encodeFunctionData("approve", [spender, MaxUint256]),
-        });
-      }
+    const approveAll = async (from: string, asset: string) => {
+      for (const spender of spenders) await chain.send(approve(from, asset, spender));
     };
     for (const from of [USER, LENDER, LIQUIDATOR]) {
       await chain.impersonate(from);
       for (const asset of [collateral, debt]) {
         await mint(asset, from, PLENTY);
-        await approve(from, asset);
+        await approveAll(from, asset);
       }
     }
     if (protocol.batch !== undefined) {
@@ -116,8 +117,9 @@ export class Stage {
     for (let i = 0; i < CROWD; i++) {
       await chain.impersonate(crowd(i));
       await mint(collateral, crowd(i), COLLATERAL * 10n);
-      await approve(crowd(i), collateral);
+      await approveAll(crowd(i), collateral);
     }
+    for (const call of protocol.leverage.flatMap(({ allow }) => allow)) await chain.send(call);
     const stage = new Stage(chain, protocol, { id: "", time: 0 });
     await stage.send(protocol.deposit(LENT));
     await stage.open(BACKGROUND_TICKS.map((tick, i) => ({ owner: crowd(i), sub: 0, tick })));
@@ -146,6 +148,19 @@ export class Stage {
     await this.chain.restore(this.ready);
     const debt = debtAt(NEW_REGION, await this.borrowIndex());
     return this.measure("open-new-region", this.protocol.open(this.user, COLLATERAL, debt), NEW_REGION);
+  }
+
+  /** Opens to leverage 3 and closes, the debt token bought and sold on the way. */
+  async leverage(way: Leverage): Promise<Measurement[]> {
+    await this.chain.restore(this.ready);
+    const { user } = this;
+    const debt = debtAt(LEVERAGED, await this.borrowIndex());
+    const opening = way.open(user, COLLATERAL - atLeast(debt), COLLATERAL, debt);
+    const measured = [
+      await this.measure("leverage-open", opening, LEVERAGED),
+      await this.measure("leverage-close", await way.close(user, debt)),
+    ];
+    return measured.map((measurement) => ({ ...measurement, ...(way.by && { by: way.by }) }));
   }
 
   async lend(): Promise<Measurement[]> {
@@ -215,6 +230,7 @@ export async function measureAll(stage: Stage, crashes: Crash[]): Promise<Measur
     await stage.openInNewRegion(),
     ...(await stage.lend()),
   ];
+  for (const way of stage.protocol.leverage) measurements.push(...(await stage.leverage(way)));
   for (const crash of crashes) measurements.push(await stage.liquidate(crash));
   return measurements;
 }

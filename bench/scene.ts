@@ -1,8 +1,10 @@
 // What is played on every protocol alike: who, how much, at which ticks.
 import { BORROW_INDEX_ONE, BPS, floorTick, ratioOf } from "@breakwater/sdk/core";
-import { id as keccak } from "ethers";
+import { TestToken__factory } from "@breakwater/sdk/types";
+import { id as keccak, MaxUint256 } from "ethers";
 
 import type { Call, Receipt } from "./chain.ts";
+import type { Result } from "./results.ts";
 
 export const SPACING = 25;
 /** Whole debt tokens for a whole collateral token, 8 decimals. */
@@ -26,6 +28,15 @@ export const LENDER = account("lender");
 export const LIQUIDATOR = account("liquidator");
 export const crowd = (index: number) => account(`crowd ${index}`);
 
+const token = TestToken__factory.createInterface();
+
+/** Without limit. */
+export const approve = (from: string, to: string, spender: string): Call => ({
+  from,
+  to,
+  data: token.encodeFunctionData("approve", [spender, MaxUint256]),
+});
+
 /** Sub-accounts are Breakwater's; a peer's accounts all have sub-account 0. */
 export interface Holder {
   owner: string;
@@ -36,9 +47,28 @@ export interface Opening extends Holder {
   tick: number;
 }
 
+/** Uniswap v3's SwapRouter and the pool of the two tokens. */
+export interface Exchange {
+  router: string;
+  pool: string;
+}
+
+/**
+ * One way to a leveraged position and out of it: what is borrowed is sold on Uniswap v3 for collateral, and the other way
+ * round. Whoever trades pays what `own` says, and has nothing of the debt token left in the end.
+ */
+export interface Leverage {
+  by?: Result["by"];
+  /** Rights and approvals, given once. */
+  allow: Call[];
+  open(holder: Holder, own: bigint, collateral: bigint, debt: bigint): Call[];
+  /** `debt`: as it was opened. */
+  close(holder: Holder, debt: bigint): Promise<Call[]>;
+}
+
 /** What a protocol has to be able to do to take part; a step is as many transactions as it takes a user. */
 export interface Protocol {
-  name: "breakwater" | "morpho-blue" | "aave-v3";
+  name: Result["protocol"];
   collateral: string;
   debt: string;
   /** Whom borrowers, lenders and liquidators approve. */
@@ -54,6 +84,7 @@ export interface Protocol {
   deposit(amount: bigint): Call[];
   withdrawDeposit(amount: bigint): Call[];
   liquidate(holders: Holder[]): Promise<Call[]>;
+  leverage: Leverage[];
   /** By which book debt grows; a peer's positions need no aiming at ticks. */
   borrowIndex?(): Promise<bigint>;
   /** The tick in which a change left its position. */
@@ -61,6 +92,19 @@ export interface Protocol {
   /** How many ticks a liquidation swept, and where they landed. */
   swept?(receipt: Receipt): { ticks: number; land: number } | undefined;
 }
+
+// ---------------------------------------------------------------- leverage
+
+/** The pool's fee is a tenth of it; the rest is for what the trade itself moves the price. */
+const SLIPPAGE = 50n;
+
+const SCALE = 10n ** BigInt(COLLATERAL_DECIMALS + 8 - DEBT_DECIMALS);
+export const inCollateral = (debt: bigint) => (debt * SCALE) / PRICE;
+export const inDebt = (collateral: bigint) => (collateral * PRICE) / SCALE;
+
+/** Collateral units that a swap of `debt` must bring, and may cost. */
+export const atLeast = (debt: bigint) => (inCollateral(debt) * (BPS - SLIPPAGE)) / BPS;
+export const atMost = (debt: bigint) => (inCollateral(debt) * (BPS + SLIPPAGE)) / BPS;
 
 // ---------------------------------------------------------------- ticks
 
@@ -81,6 +125,8 @@ export const BACKGROUND_TICKS = Array.from({ length: BACKGROUND }, (_, i) => LAN
 /** Where the user opens: a fifth down the background; the tick below it is empty. */
 export const POPULATED = LANDING - 70;
 export const FRESH = POPULATED - 1;
+/** Leverage 3, in a populated tick. */
+export const LEVERAGED = LANDING - 20;
 /** Far from any other position. */
 export const NEW_REGION = POPULATED - 1_500;
 

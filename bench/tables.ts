@@ -3,7 +3,7 @@ import { gasOf, gasPerTick, isReached, type Result, type Target, targetsOf } fro
 
 interface Row {
   label: string;
-  key: Pick<Result, "operation" | "positions" | "ticks" | "every">;
+  key: Pick<Result, "operation" | "positions" | "ticks" | "every" | "by">;
 }
 
 /** A variant that is measured and shown, but is no part of the results. */
@@ -20,6 +20,10 @@ const ROWS: Row[] = [
   { label: "repay a part", key: { operation: "repay" } },
   { label: "withdraw a part", key: { operation: "withdraw" } },
   { label: "close", key: { operation: "close" } },
+  { label: "leveraged open", key: { operation: "leverage-open" } },
+  { label: "leveraged open, peer by hand", key: { operation: "leverage-open", by: "hand" } },
+  { label: "leveraged close", key: { operation: "leverage-close" } },
+  { label: "leveraged close, peer by hand", key: { operation: "leverage-close", by: "hand" } },
   { label: "lender deposit", key: { operation: "lender-deposit" } },
   { label: "lender withdraw", key: { operation: "lender-withdraw" } },
   { label: "liquidate 1", key: { operation: "liquidate", positions: 1, ticks: 1 } },
@@ -37,7 +41,7 @@ const ROWS: Row[] = [
 export function peerTable(results: Result[]): string[][] {
   const rows = ROWS.flatMap(({ label, key }) => {
     const [ours, morpho, aave] = (["breakwater", "morpho-blue", "aave-v3"] as const).map((protocol) =>
-      gasOf(results, { protocol, ...key }),
+      gasOf(results, { protocol, ...(protocol === "breakwater" ? { ...key, by: undefined } : key) }),
     );
     if (ours === undefined && morpho === undefined && aave === undefined) return [];
     return [[label, figure(ours), figure(morpho), figure(aave), ratio(ours, morpho), ratio(ours, aave)]];

@@ -3,10 +3,20 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
 import type { LiquidationReportStructOutput } from "../sdk/src/types/IVault.ts";
-import { deployMarket, ETH, HOUR, MAX_INT24, orderOf, type TestMarket, USD, USDC } from "./support/market.ts";
+import {
+  deployFundedMarket,
+  ETH,
+  DAY,
+  HOUR,
+  MAX_INT24,
+  orderOf,
+  type FundedMarket,
+  USD,
+  USDC,
+} from "./support/market.ts";
 
 const connection = await network.create();
-const { ethers, networkHelpers } = connection;
+const { networkHelpers } = connection;
 const { time } = networkHelpers;
 
 /** Millionths of a whole token: the debt token has six decimals. */
@@ -16,32 +26,26 @@ const UNIT = 10n ** 12n;
 const CAPPED = 7n;
 
 describe("Cascade brake (W6)", () => {
-  let m: TestMarket;
-  let lens: Awaited<ReturnType<typeof fixture>>["lens"];
+  let m: FundedMarket;
+  let lens: FundedMarket["lens"];
   let keeper: HardhatEthersSigner;
 
   /** Five positions from 77 % to 81 % of 16,000 each, and a price at which all of them are liquidatable. */
   async function fixture() {
-    const market = await deployMarket(connection, {
-      collateralPrice: 2_000n * USD,
-      maxAge: 4_000n * 24n * HOUR,
-    });
-    const lens = await ethers.deployContract("Lens");
-    for (let i = 1; i <= 3; i++) {
-      await market.fund(market.signer(i), { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    const alice = market.signer(2);
+    const market = await deployFundedMarket(connection, { maxAge: 4_000n * DAY });
+    const [, alice] = market.accounts;
     for (let i = 0n; i < 5n; i++) {
       const debt = (16_000n * USDC * (77n + i)) / 80n;
-      await market.vault.connect(alice).adjust(alice, i, 10n * ETH, debt, alice, "0x");
+      await market.adjust(alice, 10n * ETH, debt, i);
     }
     await market.setPrices(1_780n * USD);
-    return { market, lens, keeper: market.signer(3) };
+    return market;
   }
 
   beforeEach(async () => {
-    ({ market: m, lens, keeper } = await networkHelpers.loadFixture(fixture));
+    m = await networkHelpers.loadFixture(fixture);
+    [, , , keeper] = m.accounts;
+    ({ lens } = m);
   });
 
   /** What the Lens announced is what happened; debt tokens repaid. */

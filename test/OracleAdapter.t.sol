@@ -9,7 +9,7 @@ import {Price, PriceState} from "../contracts/interfaces/IOracleAdapter.sol";
 import {PriceMath} from "../contracts/libraries/PriceMath.sol";
 import {SettableFeed} from "../contracts/mocks/SettableFeed.sol";
 
-/// @dev The arithmetic of prices against exact, 512-bit inequalities; OracleAdapter.ts tests the behaviour.
+/// @dev The arithmetic of prices against exact, 512-bit inequalities; test/oracle tests the behaviour.
 contract OracleAdapterTest {
     uint256 private constant BPS = 10_000;
     uint16 private constant BAND = 300;

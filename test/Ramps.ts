@@ -6,43 +6,32 @@ import { thresholdsAt } from "../sdk/src/core.ts";
 import {
   DAY,
   DEFAULT_RISK,
-  deployMarket,
+  deployFundedMarket,
   ETH,
   LEVEL,
   MAX_INT24,
-  orderOf,
   type Risk,
-  type TestMarket,
-  USD,
+  type FundedMarket,
   USDC,
 } from "./support/market.ts";
 
 const connection = await network.create();
-const { ethers, networkHelpers } = connection;
+const { networkHelpers } = connection;
 const { time } = networkHelpers;
 
-const PRICE = 2_000n * USD;
 const LOWER: Risk = { ...DEFAULT_RISK, maxLtv: 7000n, liquidationThreshold: 7400n, target: 7100n };
 
 describe("Ramps (W1 to W3)", () => {
-  let m: TestMarket;
-  let lens: Awaited<ReturnType<typeof fixture>>["lens"];
+  let m: FundedMarket;
+  let lens: FundedMarket["lens"];
   let alice: HardhatEthersSigner;
-  let keeper: HardhatEthersSigner;
 
-  async function fixture() {
-    const market = await deployMarket(connection, { collateralPrice: PRICE, maxAge: 400n * DAY });
-    const lens = await ethers.deployContract("Lens");
-    for (let i = 1; i <= 3; i++) {
-      await market.fund(market.signer(i), { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    return { market, lens };
-  }
+  const fixture = () => deployFundedMarket(connection, { maxAge: 400n * DAY });
 
   beforeEach(async () => {
-    ({ market: m, lens } = await networkHelpers.loadFixture(fixture));
-    [alice, keeper] = [m.signer(2), m.signer(3)];
+    m = await networkHelpers.loadFixture(fixture);
+    [, alice] = m.accounts;
+    ({ lens } = m);
   });
 
   const view = async () => lens.market(m.vault);
@@ -50,18 +39,10 @@ describe("Ramps (W1 to W3)", () => {
     const { risk } = await view();
     return [risk.liquidationThreshold, risk.target];
   };
-  const liquidate = async () => m.liquidator.connect(keeper).liquidate(await orderOf(m.vault, keeper), "0x");
   /** The ramp of LOWER over ten days; when it began. */
   const start = async (duration = 10n * DAY) => {
     await m.vault.startRamp(LOWER, duration);
     return BigInt(await time.latest());
-  };
-  /** Both primary and second source answer nothing. */
-  const kill = async () => {
-    for (const { collateral } of [m.feeds.primary, m.feeds.second]) await collateral.setReverting(true);
-  };
-  const heal = async () => {
-    for (const { collateral } of [m.feeds.primary, m.feeds.second]) await collateral.setReverting(false);
   };
 
   it("lower both thresholds along a straight line, and all else at once; the SDK knows the same line", async () => {
@@ -85,17 +66,17 @@ describe("Ramps (W1 to W3)", () => {
   });
 
   it("make nobody liquidatable before the line reaches them, and then whoever it has reached", async () => {
-    await m.vault.connect(alice).adjust(alice, 0, ETH, 1_600n * USDC, alice, "0x"); // 80 %
+    await m.adjust(alice, ETH, 1_600n * USDC); // 80 %
     const began = await start();
     await time.increaseTo(began + 4n * DAY); // 81.2 %
     expect((await lens.position(m.vault, alice, 0)).liquidatable).to.equal(false);
-    await expect(liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
+    await expect(m.liquidate()).to.be.revertedWithCustomError(m.vault, "NothingToLiquidate");
     await time.increaseTo(began + (51n * DAY) / 10n); // 79.9 %
     const before = await lens.position(m.vault, alice, 0);
     expect(before.liquidatable).to.equal(true);
     expect(before.health).to.be.lessThan(ETH);
     const announced = await lens.liquidation.staticCall(m.vault, 10n ** 13n, MAX_INT24, 0, true);
-    await liquidate();
+    await m.liquidate();
     const { ltvHigh, liquidatable, tick } = await lens.position(m.vault, alice, 0);
     expect(tick).to.equal(announced.landTick);
     expect(liquidatable).to.equal(false);
@@ -211,7 +192,7 @@ describe("Ramps (W1 to W3)", () => {
     await expect(poke()).to.be.revertedWithCustomError(m.vault, "NothingToPoke"); // no ramp
     const began = await start();
     await expect(poke()).to.be.revertedWithCustomError(m.vault, "NothingToPoke"); // it runs, the price lives
-    await kill();
+    await m.kill();
     // A day that nobody has reported counts.
     await time.setNextBlockTimestamp(began + DAY);
     await expect(poke())
@@ -221,7 +202,7 @@ describe("Ramps (W1 to W3)", () => {
     await time.increaseTo(began + 5n * DAY);
     expect(await thresholds()).to.deep.equal([8480n, 8180n]);
     // Alive again: until the clock is started the old threshold holds, for the borrower.
-    await heal();
+    await m.heal();
     await time.setNextBlockTimestamp(began + 6n * DAY);
     await expect(poke())
       .to.emit(m.vault, "SetRamp")
@@ -230,17 +211,17 @@ describe("Ramps (W1 to W3)", () => {
     expect(await thresholds()).to.deep.equal([8360n, 8060n]);
     // Nothing to halt once it is over.
     await time.increaseTo(began + 60n * DAY);
-    await kill();
+    await m.kill();
     await expect(poke()).to.be.revertedWithCustomError(m.vault, "NothingToPoke");
   });
 
   it("count a pause within a dead stretch once", async () => {
     const began = await start();
-    await kill();
+    await m.kill();
     await time.setNextBlockTimestamp(began + DAY);
     await m.vault.pokeRamp();
     await m.brake.pause(m.vault, LEVEL.LiquidationsPaused, 3_600n, new Uint8Array(32));
-    await heal();
+    await m.heal();
     const paused = BigInt(await time.latest());
     await m.vault.pokeRamp(); // within the pause
     expect((await view()).rampElapsed).to.equal(DAY);
@@ -250,11 +231,11 @@ describe("Ramps (W1 to W3)", () => {
   });
 
   it("begin halted on a dead price", async () => {
-    await kill();
+    await m.kill();
     const began = await start();
     await time.increaseTo(began + 3n * DAY);
     expect(await thresholds()).to.deep.equal([8600n, 8300n]);
-    await heal();
+    await m.heal();
     await m.vault.pokeRamp();
     await time.increase(DAY);
     expect((await view()).rampElapsed).to.be.within(DAY, DAY + 5n);

@@ -6,7 +6,7 @@ import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types"
 import { Random } from "./differential/random.ts";
 import {
   DAY,
-  deployMarket,
+  deployFundedMarket,
   ETH,
   HOUR,
   LEVEL,
@@ -15,49 +15,42 @@ import {
   MIN_INT256,
   orderOf,
   STATE,
-  type TestMarket,
+  type FundedMarket,
   USD,
   USDC,
 } from "./support/market.ts";
 
 const connection = await network.create();
-const { ethers, networkHelpers } = connection;
+const { networkHelpers } = connection;
 const { time } = networkHelpers;
 
 const PLENTY = 10n ** 14n;
 const PRICE = 2_000n * USD;
 
 describe("Wind-down (W4, W5)", () => {
-  let m: TestMarket;
-  let lens: Awaited<ReturnType<typeof fixture>>["lens"];
+  let m: FundedMarket;
+  let lens: FundedMarket["lens"];
   let lender: HardhatEthersSigner;
   let alice: HardhatEthersSigner;
   let bob: HardhatEthersSigner;
   let keeper: HardhatEthersSigner;
 
   async function fixture() {
-    const market = await deployMarket(connection, { collateralPrice: PRICE, maxAge: 400n * DAY });
-    const lens = await ethers.deployContract("Lens");
-    for (let i = 1; i <= 4; i++) {
-      await market.fund(market.signer(i), { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    const alice = market.signer(2);
-    await market.vault.connect(alice).adjust(alice, 0, 10n * ETH, 15_000n * USDC, alice, "0x"); // 75 %
-    await market.vault.connect(alice).adjust(alice, 1, 10n * ETH, 700n * USDC, alice, "0x"); // 3.5 %
-    return { market, lens };
+    const market = await deployFundedMarket(connection, { maxAge: 400n * DAY });
+    const [, alice] = market.accounts;
+    await market.adjust(alice, 10n * ETH, 15_000n * USDC); // 75 %
+    await market.adjust(alice, 10n * ETH, 700n * USDC, 1n); // 3.5 %
+    return market;
   }
 
   beforeEach(async () => {
-    ({ market: m, lens } = await networkHelpers.loadFixture(fixture));
-    [lender, alice, bob, keeper] = [m.signer(1), m.signer(2), m.signer(3), m.signer(4)];
+    m = await networkHelpers.loadFixture(fixture);
+    [lender, alice, bob, keeper] = m.accounts;
+    ({ lens } = m);
   });
 
   const liquidate = async (market = m, from = keeper) =>
     market.liquidator.connect(from).liquidate(await orderOf(market.vault, from, { maxRepay: PLENTY }), "0x");
-  const kill = async (dead: boolean) => {
-    for (const { collateral } of [m.feeds.primary, m.feeds.second]) await collateral.setReverting(dead);
-  };
   const settle = (owner: HardhatEthersSigner, sub: bigint, maxRepay = MAX_UINT256) =>
     m.vault.connect(keeper).settle(owner, sub, maxRepay, keeper);
 
@@ -73,9 +66,7 @@ describe("Wind-down (W4, W5)", () => {
     expect(brakeLevel).to.equal(LEVEL.NoNewRisk);
 
     const { vault } = m;
-    await expect(
-      vault.connect(bob).adjust(bob, 0, ETH, 100n * USDC, bob, "0x"),
-    ).to.be.revertedWithCustomError(vault, "NewRiskPaused");
+    await expect(m.adjust(bob, ETH, 100n * USDC)).to.be.revertedWithCustomError(vault, "NewRiskPaused");
     expect(await vault.maxDeposit(bob)).to.equal(0n);
     expect(await vault.maxMint(bob)).to.equal(0n);
     for (const call of [
@@ -114,9 +105,9 @@ describe("Wind-down (W4, W5)", () => {
     await time.increase(4_000n);
     expect((await lens.market(vault)).brakeLevel).to.equal(LEVEL.NoNewRisk);
 
-    await vault.connect(alice).adjust(alice, 0, ETH, 0, alice, "0x");
-    await vault.connect(alice).adjust(alice, 0, 0, -1_000n * USDC, alice, "0x");
-    await vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, ETH, 0n);
+    await m.adjust(alice, 0n, -1_000n * USDC);
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
     const most = await vault.maxWithdraw(lender);
     expect(most).to.be.greaterThan(9_900_000n * USDC);
     await vault.connect(lender).withdraw(most, lender, lender);
@@ -155,22 +146,22 @@ describe("Wind-down (W4, W5)", () => {
   });
 
   it("stops its clock on a dead price, where repaying and leaving work", async () => {
-    await kill(true);
+    await m.kill();
     await m.vault.startWindDown(14n * DAY);
     await time.increase(30n * DAY);
     expect((await lens.market(m.vault)).risk.liquidationThreshold).to.equal(8600n);
-    await m.vault.connect(bob).adjust(alice, 0, 0, -1_000n * USDC, bob, "0x");
+    await m.adjust(bob, 0n, -1_000n * USDC, 0n, alice);
     await m.vault.connect(alice).withdrawSurplus(alice, 0, MAX_UINT256, alice);
-    await m.vault.connect(alice).adjust(alice, 1, MIN_INT256, MIN_INT256, alice, "0x");
-    await kill(false);
+    await m.adjust(alice, MIN_INT256, MIN_INT256, 1n);
+    await m.heal();
     await m.vault.connect(bob).pokeRamp();
     await time.increase(7n * DAY);
     expect((await lens.market(m.vault)).risk.liquidationThreshold).to.be.within(4549n, 4551n);
-    await kill(true);
+    await m.kill();
     await m.vault.connect(bob).pokeRamp();
     await time.increase(30n * DAY);
     await expect(settle(alice, 0n)).to.be.revertedWithCustomError(m.vault, "NotWoundDown");
-    await m.vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
     expect((await lens.market(m.vault)).totalDebt).to.equal(0n);
   });
 
@@ -180,7 +171,7 @@ describe("Wind-down (W4, W5)", () => {
       .to.be.revertedWithCustomError(m.vault, "NotProvenDead")
       .withArgs(0n, 7n * DAY);
     await m.oracle.update();
-    await kill(true);
+    await m.kill();
     const look = async (hours: number) => {
       for (let hour = 0; hour < hours; hour++) {
         await m.oracle.update(); // anyone's: what is not seen hourly proves nothing
@@ -191,15 +182,15 @@ describe("Wind-down (W4, W5)", () => {
     await m.oracle.update();
     expect((await m.oracle.read()).state).to.equal(STATE.Dead);
     await expect(start()).to.be.revertedWithCustomError(m.vault, "NotProvenDead"); // it does not live
-    await kill(false);
+    await m.heal();
     await m.setPrices(PRICE, USD);
     await expect(start())
       .to.be.revertedWithCustomError(m.vault, "NotProvenDead")
       .withArgs((proven: bigint) => proven > 6n * DAY && proven < 7n * DAY, 7n * DAY);
-    await kill(true);
+    await m.kill();
     await look(7 * 24 + 1);
     await m.oracle.update();
-    await kill(false);
+    await m.heal();
     await m.setPrices(PRICE, USD);
     await expect(m.vault.connect(bob).startWindDownDead())
       .to.emit(m.vault, "StartWindDown")
@@ -249,9 +240,9 @@ describe("Wind-down (W4, W5)", () => {
       await time.increase(3_600n);
       await expect(settle(alice, 1n)).to.be.revertedWithCustomError(m.vault, "LiquidationsPaused"); // grace
       await time.increase(3_601n);
-      await kill(true);
+      await m.kill();
       await expect(settle(alice, 1n)).to.be.revertedWithCustomError(m.vault, "PriceDead");
-      await kill(false);
+      await m.heal();
       await settle(alice, 1n);
     });
 
@@ -328,8 +319,8 @@ describe("Wind-down (W4, W5)", () => {
     await m.fund(lenders[1]!, { debt: 20_000_000n * USDC });
     await vault.connect(lenders[1]).deposit(5_000_000n * USDC, lenders[1]!);
     const paidIn = 15_000_000n * USDC;
-    await vault.connect(alice).adjust(alice, 0, MIN_INT256, MIN_INT256, alice, "0x");
-    await vault.connect(alice).adjust(alice, 1, MIN_INT256, MIN_INT256, alice, "0x");
+    await m.adjust(alice, MIN_INT256, MIN_INT256);
+    await m.adjust(alice, MIN_INT256, MIN_INT256, 1n);
     const positions: { owner: HardhatEthersSigner; sub: bigint }[] = [];
     for (let i = 0n; i < 500n; i++) {
       const owner = owners[Number(i % 2n)]!;

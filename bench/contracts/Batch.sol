@@ -21,6 +21,32 @@ interface IMorpho {
         uint256 repaidShares,
         bytes calldata data
     ) external returns (uint256, uint256);
+    function supplyCollateral(
+        MarketParams calldata market,
+        uint256 assets,
+        address onBehalf,
+        bytes calldata data
+    ) external;
+    function withdrawCollateral(
+        MarketParams calldata market,
+        uint256 assets,
+        address onBehalf,
+        address receiver
+    ) external;
+    function borrow(
+        MarketParams calldata market,
+        uint256 assets,
+        uint256 shares,
+        address onBehalf,
+        address receiver
+    ) external returns (uint256, uint256);
+    function repay(
+        MarketParams calldata market,
+        uint256 assets,
+        uint256 shares,
+        address onBehalf,
+        bytes calldata data
+    ) external returns (uint256, uint256);
 }
 
 interface IAavePool {

@@ -56,6 +56,12 @@ const WRITE = `${LEADER}
 const ERASE = `${LEADER}
   DELETE FROM keeper_journal USING leader WHERE name = $1 AND account = $4 AND nonce = $5`;
 
+/** A name with several addresses fails with a code and no message. */
+function noAnswer(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return `the database does not answer: ${message || code}`;
+}
+
 export async function openSharedLease(options: SharedOptions): Promise<{ lease: Lease; journal: Journal }> {
   const { databaseUrl, name, seconds, onEvent } = options;
   const ttl = seconds * 1_000;
@@ -67,7 +73,12 @@ export async function openSharedLease(options: SharedOptions): Promise<{ lease: 
   });
   // A connection that breaks while idle is replaced by the next query.
   pool.on("error", () => undefined);
-  await pool.query(SCHEMA);
+  try {
+    await pool.query(SCHEMA);
+  } catch (error) {
+    await pool.end();
+    throw new Error(noAnswer(error), { cause: error });
+  }
 
   const holder = randomUUID();
   let token: string | undefined;
@@ -101,7 +112,7 @@ export async function openSharedLease(options: SharedOptions): Promise<{ lease: 
       }
       until = asked + ttl;
     } catch (error) {
-      if (performance.now() >= until) lose(`the database does not answer: ${(error as Error).message}`);
+      if (performance.now() >= until) lose(noAnswer(error));
     }
   }
 

@@ -298,6 +298,10 @@ function blockNumber(text: string): number {
   return Number(text);
 }
 
+const asJson = (command: Command) => command.option("--json", "one JSON object a line", false);
+const atBlock = (command: Command) =>
+  command.option("--block <number>", "of the past: takes an archive node", blockNumber);
+
 const program = new Command("keeper")
   .description("Liquidates whatever pays, with no capital of its own; logs what it did, or why not.")
   .option("--config <file>", "YAML file with the keys below")
@@ -311,32 +315,22 @@ program
   .option("--once", "one block, then exit", false)
   .action(run);
 
-program
-  .command("check")
+asJson(program.command("check"))
   .description("look at everything that it will need, and change nothing")
-  .option("--json", "one JSON object a line", false)
   .action(runCheck);
 
-program
-  .command("explain")
+atBlock(asJson(program.command("explain")))
   .description("the nearest tick of each market, its distance, and why nothing is done")
-  .option("--block <number>", "of the past: takes an archive node", blockNumber)
-  .option("--json", "as JSON", false)
   .action(runExplain);
 
-program
-  .command("replay")
+asJson(program.command("replay"))
   .description("what it would have done over past blocks, and who did")
   .requiredOption("--from <block>", "first block: takes an archive node", blockNumber)
   .requiredOption("--to <block>", "last block", blockNumber)
-  .option("--json", "one JSON object a line", false)
   .action(runReplay);
 
-program
-  .command("optimistic")
+atBlock(asJson(program.command("optimistic")))
   .description("make each tick liquidatable on a copy of the chain, and try")
-  .option("--block <number>", "of the past: takes an archive node", blockNumber)
-  .option("--json", "one JSON object a line", false)
   .action(runOptimistic);
 
 try {

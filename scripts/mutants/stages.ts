@@ -30,8 +30,10 @@ const WALK = solidity("invariant/Book.t.sol", { only: "test_" });
 const INVARIANTS = solidity("invariant/Book.t.sol", { only: "invariant_" });
 const ADAPTER_MATHS = solidity("OracleAdapter.t.sol");
 const ADAPTER_SAFETY = solidity("OracleSafety.t.sol");
-const ADAPTER = mocha("OracleAdapter.ts");
-const VAULT = mocha("Vault.ts");
+const ADAPTER = ["feeds", "pool", "listing"].map((part) => mocha(`oracle/${part}.ts`));
+const VAULT = ["adjust", "liquidation", "losses", "lenders", "operators", "listing"].map((action) =>
+  mocha(`vault/${action}.ts`),
+);
 const BRAKE = mocha("EmergencyBrake.ts");
 const FLASH = mocha("periphery/FlashLiquidator.ts");
 const LENS = mocha("periphery/Lens.ts");
@@ -47,7 +49,15 @@ const WIND_DOWN = mocha("WindDown.ts");
 const ACCESS = mocha("deploy/access.ts");
 const TINY: Stage = { ...mocha("libraries/tiny-index.ts"), kind: "source" };
 
-const ALL = [VAULT, BRAKE, REGRESSIONS, NEVER_PAUSED, RAMPS, CASCADE, ...late(FLASH, LENS, WIND_DOWN, MODEL)];
+const ALL = [
+  ...VAULT,
+  BRAKE,
+  REGRESSIONS,
+  NEVER_PAUSED,
+  RAMPS,
+  CASCADE,
+  ...late(FLASH, LENS, WIND_DOWN, MODEL),
+];
 
 /** The files that are mutated, and what may kill their mutants. */
 export const STAGES: Record<string, Stage[]> = {
@@ -57,7 +67,7 @@ export const STAGES: Record<string, Stage[]> = {
     BOOK,
     WALK,
     MODEL_GRID,
-    VAULT,
+    ...VAULT,
     ...late(CORE, INVARIANTS, MODEL),
   ],
   "contracts/libraries/TickBook.sol": [BOOK, WALK, ...ALL, ...late(INVARIANTS, CORE, TINY)],
@@ -65,14 +75,14 @@ export const STAGES: Record<string, Stage[]> = {
     SALE,
     WALK,
     CORE,
-    VAULT,
+    ...VAULT,
     REGRESSIONS,
     ...late(INVARIANTS, LENS, MODEL, TINY),
   ],
   "contracts/libraries/Liquidation.sol": [WALK, ...ALL, ...late(INVARIANTS)],
   "contracts/Vault.sol": [...ALL, ...late(ACCESS)],
-  "contracts/Liquidator.sol": [VAULT, BRAKE, FLASH, LENS, ACCESS],
-  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ADAPTER, VAULT],
+  "contracts/Liquidator.sol": [...VAULT, BRAKE, FLASH, LENS, ACCESS],
+  "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ...ADAPTER, ...VAULT],
   "contracts/libraries/Market.sol": [MARKET, RAMP, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
   "contracts/libraries/Lending.sol": ALL,
 };

@@ -69,6 +69,21 @@ describe("bench: targets", function () {
     expect(gasOf(results, { ...key, every: 8 })).to.equal(2);
   });
 
+  it("puts one leveraged open of ours beside a peer's contract and beside its user's hands", function () {
+    const results = [
+      ours("leverage-open", 300),
+      morpho("leverage-open", 200),
+      morpho("leverage-open", 900, { by: "hand" }),
+    ];
+    expect(peerTable(results).slice(1)).to.deep.equal([
+      ["leveraged open", "300", "200", "–", "1.50", "–"],
+      ["leveraged open, peer by hand", "300", "900", "–", "0.33", "–"],
+    ]);
+    expect(
+      sourceTable([...results, ours("leverage-open", 350, { priceSource: "adapter" })])[1],
+    ).to.deep.equal(["leveraged open", "300", "350", "50"]);
+  });
+
   it("says how far a target was missed", function () {
     const [, row] = targetTable([ours("repay", 1_400), morpho("repay", 1_000)]);
     expect(row).to.deep.equal(["repay", "1,400", "1,300", "1.400 of 1.30", "NOT REACHED, 100 above"]);

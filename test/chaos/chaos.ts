@@ -8,8 +8,10 @@ import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
 import type { KeeperEvent } from "../../keeper/src/events.ts";
 import { openSharedLease } from "../../keeper/src/lease.ts";
 
-import { type Postgres, startPostgres } from "./postgres.ts";
-import { type Stage, openStage, until } from "./stage.ts";
+import { expectRejection, until } from "../support/keeper.ts";
+import { type Postgres, startPostgres } from "../support/postgres.ts";
+import type { Front } from "./front.ts";
+import { type Stage, openStage } from "./stage.ts";
 
 // Everything that goes wrong around a keeper: each time nothing is sent twice, no nonce is stuck, the keeper goes on
 // without a person's doing, and says what happened. `npm run test:chaos`; npm test leaves it out.
@@ -31,6 +33,11 @@ import { type Stage, openStage, until } from "./stage.ts";
   /** The fall that makes the first position liquidatable, and the next ones. */
   const PRICES = ["1830", "1815", "1795", "1765"];
   const fall = async (times = 0, baseFee?: bigint) => stage.setPrice(PRICES[times]!, baseFee);
+
+  type EndpointEvent = Extract<KeeperEvent, { kind: "endpoint" }>;
+
+  const changes = async (keeper: Running, { host }: Front, to: EndpointEvent["state"]) =>
+    keeper.sees("endpoint", ({ endpoint, state }) => endpoint === host && state === to);
 
   /** Every opportunity was taken once, and the next one is taken too. */
   async function expectRecovery(keeper: Running, falls = 1): Promise<void> {
@@ -105,10 +112,10 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     front.faults.stalls = true;
     await fall();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "down");
+    await changes(keeper, front, "down");
     await keeper.sees("taken");
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     expect(await keeper.metric("keeper_endpoint_changes_total", { state: "down" })).to.equal(1);
     await expectRecovery(keeper);
   });
@@ -130,7 +137,7 @@ import { type Stage, openStage, until } from "./stage.ts";
     await keeper.sees("block");
     stage.front.faults.limits = true;
     await fall();
-    const [down] = await keeper.sees("endpoint", ({ state }) => state === "down");
+    const [down] = await changes(keeper, stage.front, "down");
     expect(down!.words).to.equal("HTTP 429");
     stage.front.heal();
     await keeper.sees("taken");
@@ -142,7 +149,7 @@ import { type Stage, openStage, until } from "./stage.ts";
     front.faults.chainId = "0x1";
     front.faults.lies = true;
     const keeper = await stage.keeper({ fronts: [front, second] });
-    const [wrong] = await keeper.sees("endpoint", ({ state }) => state === "wrong chain");
+    const [wrong] = await changes(keeper, front, "wrong chain");
     expect(wrong!.words).to.equal("is chain 1, not 31337");
     await fall();
     await keeper.sees("taken");
@@ -150,7 +157,7 @@ import { type Stage, openStage, until } from "./stage.ts";
       await keeper.metric("keeper_endpoint_state", { endpoint: front.host, state: "wrong chain" }),
     ).to.equal(1);
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     await expectRecovery(keeper);
   });
 
@@ -159,11 +166,11 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     await keeper.sees("block");
     front.faults.behind = 6;
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "stale");
+    await changes(keeper, front, "stale");
     await fall();
     await keeper.sees("taken");
     front.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === front.host && state === "up");
+    await changes(keeper, front, "up");
     expect(await keeper.metric("keeper_endpoint_changes_total", { state: "stale" })).to.equal(1);
     await expectRecovery(keeper);
   });
@@ -330,15 +337,14 @@ import { type Stage, openStage, until } from "./stage.ts";
     const keeper = await stage.keeper({ fronts: [front, second] });
     second.faults.lies = true;
     second.faults.swallows = true;
-    const [lie] = await keeper.sees("endpoint", ({ state }) => state === "disagrees");
-    expect(lie!.endpoint).to.equal(second.host);
+    await changes(keeper, second, "disagrees");
     expect(
       await keeper.metric("keeper_endpoint_state", { endpoint: second.host, state: "disagrees" }),
     ).to.equal(1);
     await fall();
     await keeper.sees("taken");
     second.heal();
-    await keeper.sees("endpoint", ({ endpoint, state }) => endpoint === second.host && state === "up");
+    await changes(keeper, second, "up");
     await expectRecovery(keeper);
   });
 
@@ -508,7 +514,7 @@ import { type Stage, openStage, until } from "./stage.ts";
       this.timeout(300_000); // it may have to be installed
       postgres = await startPostgres();
     });
-    after(async () => postgres.stop());
+    after(async () => postgres.remove());
     beforeEach(async () => {
       // The chain began anew: what an earlier test noted would look like undone by a reorganisation, and be sent again.
       const client = new Client(postgres.url);
@@ -563,40 +569,31 @@ import { type Stage, openStage, until } from "./stage.ts";
       expect(frozen.text()).not.to.include("done:");
     });
 
-    it("what a loser still believes it may send does not get into the journal", async () => {
-      const events: KeeperEvent[] = [];
-      const { lease, journal } = await openSharedLease({
-        ...{ databaseUrl: postgres.url, name: "fence", seconds: 60 },
-        onEvent: (event) => events.push(event),
+    for (const when of ["before the fall", "in mid-send"]) {
+      it(`sends nothing while the database is gone, ${when}, and goes on when it is back`, async () => {
+        const { lease, journal } = await openSharedLease({
+          ...{ databaseUrl: postgres.url, name: when, seconds: 1, onEvent: () => undefined },
+        });
+        const keeper = await stage.keeper({ lease, journal });
+        try {
+          await keeper.sees("block");
+          let gone: Promise<void> | undefined;
+          const crash = () => (gone ??= postgres.crash());
+          if (when === "in mid-send") stage.front.faults.before.eth_estimateGas = crash;
+          else await crash();
+          await fall();
+          await until("the database is gone", () => gone !== undefined);
+          await until("the lease has ended", () => !lease.held);
+          await keeper.sees("block", () => true, keeper.of("block").length + 5);
+          expect(await stage.sent(stage.account.address)).to.be.empty;
+          await postgres.start();
+          await expectRecovery(keeper);
+        } finally {
+          await postgres.start();
+          await keeper.stop();
+          await lease.close();
+        }
       });
-      const client = new Client(postgres.url);
-      await client.connect();
-      try {
-        expect(lease.held).to.be.true;
-        const entry = { account: "0x1", nonce: 7, worth: 1n, firstBlock: 1, attempts: [], mined: undefined };
-        await journal.write(entry);
-        await client.query(
-          "UPDATE keeper_lease SET holder = 'another', token = token + 1 WHERE name = 'fence'",
-        );
-        expect(lease.held).to.be.true;
-        await expectRejection(journal.write({ ...entry, nonce: 8 }), /the lease is lost/);
-        expect(lease.held).to.be.false;
-        expect((await journal.load()).map(({ nonce }) => nonce)).to.deep.equal([7]);
-        expect(events.map((event) => event.kind === "lease" && event.held)).to.deep.equal([true, false]);
-      } finally {
-        await client.end();
-        await lease.close();
-      }
-    });
+    }
   });
 });
-
-async function expectRejection(promise: Promise<unknown>, words: RegExp): Promise<void> {
-  try {
-    await promise;
-  } catch (error) {
-    expect(String(error)).to.match(words);
-    return;
-  }
-  expect.fail(`not rejected with ${words}`);
-}

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { HDNodeWallet, type TransactionReceipt } from "ethers";
@@ -22,6 +21,7 @@ import { ALONE, type Lease } from "../../keeper/src/lease.ts";
 import { openMetrics } from "../../keeper/src/operation/metrics.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
+import { PARAMETERS, until } from "../support/keeper.ts";
 import { Front } from "./front.ts";
 
 // A market, a chain whose blocks come by the clock, keepers, and what can go wrong between them.
@@ -30,12 +30,12 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const MNEMONIC = "test test test test test test test test test test test junk";
 const WINDOW = 600;
 const BLOCK_MS = 200;
-const DEADLINE_MS = 60_000; // of a machine that does other things too
 
-export const PARAMETERS: Parameters = {
-  ...{ minProfit: 10n ** 15n, maxSlippage: 50n, deadline: 1_200n, maxTicks: 100, gasBase: 700_000n },
-  ...{ gasPerTick: 15_000n, inventory: undefined, rescue: undefined, seizeBudget: 10n ** 16n },
-  ...{ pokeBudget: 10n ** 16n, pokePeriod: 0n },
+const parameters: Parameters = {
+  ...PARAMETERS,
+  deadline: 1_200n,
+  seizeBudget: 10n ** 16n,
+  pokeBudget: 10n ** 16n,
 };
 
 export type Stage = Awaited<ReturnType<typeof openStage>>;
@@ -162,7 +162,7 @@ export async function openStage() {
       });
       const sender = { contracts: sources.contracts, provider: endpoints, outbox };
       const log = pino({ level: process.env.CHAOS_LOG ?? "silent" });
-      const keeper = new Keeper({ sources, sender, lease, parameters: PARAMETERS, log, onEvent });
+      const keeper = new Keeper({ sources, sender, lease, parameters, log, onEvent });
       const aborting = new AbortController();
       const running = keeper.run(endpoints, 50, aborting.signal);
       let stopped: Promise<void> | undefined;
@@ -302,17 +302,4 @@ export interface KeeperOptions {
 
 export function walletAt(index: number): HDNodeWallet {
   return HDNodeWallet.fromPhrase(MNEMONIC, undefined, `m/44'/60'/0'/0/${index}`);
-}
-
-export async function until(
-  what: string,
-  is: () => boolean | Promise<boolean>,
-  explain: () => string = () => "",
-  deadlineMs = DEADLINE_MS,
-): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await is())) {
-    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}\n${explain()}`);
-    await pause(20);
-  }
 }

@@ -6,23 +6,9 @@ import { openSources } from "../../keeper/src/collect.ts";
 import { explainBlock, explainedLines } from "../../keeper/src/commands/explain.ts";
 import { type Attempt, attemptLine, optimistic } from "../../keeper/src/commands/optimistic.ts";
 import { type Replayed, replay, replayedLines } from "../../keeper/src/commands/replay.ts";
-import type { Parameters } from "../../keeper/src/decide.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
-
-const parameters: Parameters = {
-  minProfit: 10n ** 15n,
-  maxSlippage: 50n,
-  deadline: 120n,
-  maxTicks: 100,
-  gasBase: 700_000n,
-  gasPerTick: 15_000n,
-  inventory: undefined,
-  rescue: undefined,
-  seizeBudget: 5n * 10n ** 16n,
-  pokeBudget: 5n * 10n ** 15n,
-  pokePeriod: 0n,
-};
+import { PARAMETERS as parameters } from "../support/keeper.ts";
 
 describe("the keeper's commands", function () {
   async function open() {

@@ -2,22 +2,16 @@ import { expect } from "chai";
 
 import { decide, explain, type Parameters } from "../../keeper/src/decide.ts";
 import type { MarketSnapshot, Offer, Snapshot } from "../../keeper/src/snapshot.ts";
+import { PARAMETERS } from "../support/keeper.ts";
 
 const USDC = 1_000_000n;
 const GWEI = 10n ** 9n;
 const FROM_THE_TOP = 2 ** 23 - 1;
 
 const parameters: Parameters = {
-  minProfit: 10n ** 15n, // 2 USDC
-  maxSlippage: 50n,
-  deadline: 120n,
-  maxTicks: 100,
+  ...PARAMETERS,
   gasBase: 500_000n,
   gasPerTick: 20_000n,
-  inventory: undefined,
-  rescue: undefined,
-  seizeBudget: 5n * 10n ** 16n,
-  pokeBudget: 5n * 10n ** 15n,
   pokePeriod: 1_800n,
 };
 

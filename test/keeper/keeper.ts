@@ -16,22 +16,11 @@ import { Keeper } from "../../keeper/src/keeper.ts";
 import { ALONE } from "../../keeper/src/lease.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
+import { PARAMETERS } from "../support/keeper.ts";
 import { addPool, drainPool } from "../support/pools.ts";
 import { execute } from "../support/safe.ts";
 
-const parameters: Parameters = {
-  minProfit: 10n ** 15n,
-  maxSlippage: 50n,
-  deadline: 120n,
-  maxTicks: 100,
-  gasBase: 700_000n,
-  gasPerTick: 15_000n,
-  inventory: undefined,
-  rescue: undefined,
-  seizeBudget: 5n * 10n ** 16n,
-  pokeBudget: 5n * 10n ** 15n,
-  pokePeriod: 600n,
-};
+const parameters: Parameters = { ...PARAMETERS, pokePeriod: 600n };
 
 /** The window of the pools' time-weighted prices. */
 const WINDOW = 600;

@@ -15,6 +15,7 @@ import { deployLocal } from "../../deploy/local.ts";
 import { KEYS } from "../../keeper/src/config.ts";
 import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { fundLenders, openPositions } from "../../scripts/start/book.ts";
+import { until } from "../support/keeper.ts";
 import { openWebhook } from "./operation/support.ts";
 
 // The keeper's command line, as an operator types it, against a node behind JSON-RPC.
@@ -215,13 +216,10 @@ describe("the keeper's command line", function () {
       return `${response.status} ${await response.text()}`;
     };
     await run.seen(/keeper started/);
-    const until = async (condition: () => Promise<boolean>) => {
-      while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 50));
-    };
     // The balance is half of what it should be.
-    await until(async () => (await get("health")).startsWith("503"));
+    await until("it is ill", async () => (await get("health")).startsWith("503"));
     expect(await get("health")).to.match(/^503 .*the balance of 0.5 is below 1.0/);
-    await until(async () => hook.bodies.length >= 2);
+    await until("it calls", () => hook.bodies.length >= 2);
     const told = hook.bodies.splice(0).map(({ severity, level, text }) => [severity ?? level, text]);
     expect(told).to.have.lengthOf(2);
     expect(told).to.deep.include(["page", "keeper, chain 31337: page: the balance of 0.5 is below 1.0"]);
@@ -230,7 +228,7 @@ describe("the keeper's command line", function () {
     await local.signers.others[5]!.sendTransaction({ to: key, value: 10n ** 18n });
     await chain.setPrice("1840");
     await run.seen(/weth-usdc: done: liquidate 1 tick/);
-    await until(async () => (await get("health")).startsWith("200"));
+    await until("it is well", async () => (await get("health")).startsWith("200"));
     const metrics = await get("metrics");
     expect(metrics).to.match(
       /^keeper_opportunities_taken_total\{market="weth-usdc",action="liquidate"\} 1$/m,

@@ -8,6 +8,7 @@ import { revertData } from "@breakwater/sdk/chain";
 import type { Lens } from "../../types/ethers-contracts/index.js";
 import {
   BPS,
+  deployFundedMarket,
   deployMarket,
   ETH,
   LEVEL,
@@ -66,23 +67,20 @@ describe("Lens", () => {
 
   /** WETH/USDC at 2,000; ten million to borrow; positions of alice in sub-accounts 0 to 5, of LTV 50 to 80 %. */
   async function fixture() {
-    const deployed = await deploy({ collateralPrice: 2_000n * USD });
-    const { m: market } = deployed;
-    for (const account of [1, 2, 3].map(market.signer)) {
-      await market.fund(account, { collateral: 10_000n * ETH, debt: 50_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    const borrower = market.signer(2);
+    const market = await deployFundedMarket(connection);
+    const [, borrower] = market.accounts;
     for (const [sub, debt] of [1_000n, 1_200n, 1_350n, 1_500n, 1_550n, 1_600n].entries()) {
       await market.vault.connect(borrower).adjust(borrower, BigInt(sub), ETH, debt * USDC, borrower, "0x");
     }
     await networkHelpers.time.increase(86_400 / 4);
-    return deployed;
+    return market;
   }
 
   beforeEach(async () => {
-    ({ m, lens } = await networkHelpers.loadFixture(fixture));
-    [alice, keeper] = [m.signer(2), m.signer(3)];
+    const market = await networkHelpers.loadFixture(fixture);
+    m = market;
+    ({ lens } = market);
+    [, alice, , keeper] = market.accounts;
   });
 
   const SUBS = [0n, 1n, 2n, 3n, 4n, 5n];

@@ -16,8 +16,9 @@ import { deployLocal, type Local, type LocalMarket } from "../../deploy/local.ts
 import { random } from "../../scripts/drill/book.ts";
 import { fundLenders } from "../../scripts/start/book.ts";
 import { PermitToken__factory } from "../../sdk/src/types/index.ts";
-import type { ILeverageRouter } from "../../sdk/src/types/LeverageRouter.ts";
+import type { ILeverageRouter, SwapEvent } from "../../sdk/src/types/LeverageRouter.ts";
 import { ETH, MIN_INT256, USDC } from "../support/market.ts";
+import { tradeTo } from "../support/uniswap.ts";
 
 const connection = await network.create();
 const { ethers, networkHelpers } = connection;
@@ -128,7 +129,7 @@ describe("LeverageRouter", function () {
   const swapIn = (receipt: ContractTransactionReceipt) =>
     receipt.logs
       .filter(({ address }) => address === router.target)
-      .map((log) => router.interface.parseLog(log) as unknown as { args: { sold: bigint; bought: bigint } })
+      .map((log) => router.interface.parseLog(log) as unknown as { args: SwapEvent.OutputObject })
       .at(0);
 
   /** 10 WETH of one's own, 40,000 USDC borrowed: leverage 3. */
@@ -644,10 +645,23 @@ describe("LeverageRouter", function () {
     });
   });
 
-  it("costs a random trader no more than fees and the stated slippage, there and back", async () => {
+  it("L1 costs a random trader no more than fees and the stated slippage, there and back", async () => {
     const next = random(20_261_121);
     const between = (from: number, to: number) => from + (to - from) * next();
-    let refusals = 0;
+    const pool = local.pools["WETH/USDC"]!;
+    const { sqrtPriceX96: fair } = await pool.slot0();
+    /** Somebody else is in the pool before. */
+    const movePool = async (percent: number) => {
+      const { swapRouter, uniswapFactory, positionManager } = local.contracts;
+      const uniswap = {
+        signer: local.signers.deployer,
+        router: swapRouter,
+        factory: uniswapFactory,
+        positions: positionManager,
+      };
+      await tradeTo(uniswap, pool, (fair * BigInt(Math.round(1e6 + percent * 5e3))) / 1_000_000n);
+    };
+    let [refusals, refusedCloses] = [0, 0];
     for (let round = 0; round < 25; round++) {
       const isLong = next() < 0.5;
       const [market, margin, borrowed] = isLong ? [long, WETH, USD] : [short, USD, WETH];
@@ -662,6 +676,8 @@ describe("LeverageRouter", function () {
       const debt = inUsd(borrowed, equity * (leverage - 1));
       const limit = inUsd(margin, equity * (leverage - 1) * (1 - slippage));
       const [marginBefore, otherBefore] = [await balanceOf(margin), await balanceOf(borrowed)];
+      const isMoved = next() < 0.4;
+      if (isMoved) await movePool(between(-1, 1));
 
       const open = {
         legs: [{ market, sub: BigInt(round), collateral: amount + limit, debt }],
@@ -677,25 +693,116 @@ describe("LeverageRouter", function () {
       if (!opened) {
         refusals++;
         expect(await balanceOf(margin)).to.equal(marginBefore);
+        await movePool(0);
         continue;
       }
       if (next() < 0.3) await networkHelpers.time.increase(60);
       const most = inUsd(margin, equity * (leverage - 1) * (1 + slippage));
-      const closed = await trade({
+      const close = {
         legs: [{ market, sub: BigInt(round), collateral: ALL, debt: ALL }],
         route: [margin, borrowed],
         exactOut: true,
         limit: most,
+      };
+      if (isMoved) await movePool(between(-1, 1));
+      const closed = await trade(close).catch(async (error: unknown) => {
+        expect(String(error)).to.match(/SlippageExceeded/);
+        refusedCloses++;
+        await movePool(0);
+        return trade(close);
       });
       const cost = marginBefore - (await balanceOf(margin));
       expect(await balanceOf(borrowed)).to.equal(otherBefore);
       // Pool fee and impact are inside the slippage that was stated; interest of a minute is in what was sold.
       expect(cost).to.be.lessThanOrEqual(most - limit);
       expect(cost).to.be.within(closed.sold - opened.bought, closed.sold - opened.bought + 2n);
+      await movePool(0);
+      if (isMoved) continue;
       // Both ways on one curve cost two fees and what interest adds to what has to be bought back.
       const fees = (opened.bought * 2n * 500n) / 1_000_000n;
       expect(cost).to.be.lessThanOrEqual(fees + opened.bought / 1_000n);
     }
     expect(refusals).to.be.within(1, 20);
+    expect(refusedCloses).to.be.within(1, 10);
+  });
+
+  it("L2 L3 keeps nothing, and nobody loses anything but to the swap, whatever a random trader does", async () => {
+    const next = random(61);
+    const pick = <T>(...of: T[]) => of[Math.floor(next() * of.length)] as T;
+    const WBTC = local.addresses.tokens["WBTC"]!;
+    const markets = [long, short, local.markets["wbtc-usdc"]!];
+    const dollar = { [WETH]: ETH / 2_000n, [USD]: USDC, [WBTC]: 2_500n };
+    const dollars = (token: string, amount: bigint) => (amount * USDC) / dollar[token]!;
+    const worth = (token: string, most: number) => BigInt(Math.floor(next() * most)) * dollar[token]!;
+    await local.tokens["WBTC"]!.mint(trader, 2_000_000_000n);
+
+    /** Millionths of a dollar, at the feeds' prices. */
+    const wealth = async () => {
+      let [total, owed] = [dollars(WETH, await ethers.provider.getBalance(trader)), 0n];
+      for (const token of [WETH, USD, WBTC]) total += dollars(token, await balanceOf(token));
+      for (const market of markets) {
+        const [token, debtToken] = [market.collateral.target as string, market.debt.target as string];
+        for (const sub of [0n, 1n]) {
+          const { collateral, surplus, debt } = await positionOf(market, sub);
+          total += dollars(token, collateral + surplus);
+          owed += dollars(debtToken, debt);
+        }
+      }
+      return { total: total - owed, owed };
+    };
+    for (const { vault, collateral, debt } of markets) {
+      await collateral.connect(trader).approve(vault, MaxUint256);
+      const put = 30_000n * dollar[collateral.target as string]!;
+      const borrow = 10_000n * dollar[debt.target as string]!;
+      for (const sub of [0n, 1n]) await vault.connect(trader).adjust(trader, sub, put, borrow, trader, "0x");
+    }
+    const refusals = new Set<string>();
+    let made = 0;
+    for (let round = 0; round < 45; round++) {
+      const first = pick(0, 1, 2);
+      const legs = [markets[first]!, markets[(first + 1) % 3]!].slice(0, pick(1, 1, 1, 2)).map((market) => {
+        const more = worth(market.collateral.target as string, 15_000);
+        const debt = worth(market.debt.target as string, 8_000);
+        const [collateral, borrowed] = pick<[bigint, bigint]>(
+          [more, debt],
+          [more, -debt],
+          [-more, -debt],
+          [0n, -debt],
+          [ALL, ALL],
+        );
+        return { market, sub: pick(0n, 1n), collateral, debt: borrowed };
+      });
+      const { market, collateral } = legs[0]!;
+      const tokens: [string, string] = [market.collateral.target as string, market.debt.target as string];
+      const token = collateral > 0n ? tokens[0] : tokens[1];
+      const route = pick(undefined, tokens, tokens.toReversed(), [WETH, USD, WBTC]);
+      const before = await wealth();
+      const traded = await trade({
+        legs,
+        ...(route && { route }),
+        exactOut: route !== undefined && next() < 0.5,
+        pay: { token, amount: pick(0n, worth(token, 60_000), worth(token, 60_000)) },
+        value: pick(0n, worth(WETH, 40_000)),
+        more: { unwrap: next() < 0.5 },
+      }).catch((error: unknown) => {
+        refusals.add(/custom error '(\w+)/.exec(String(error))?.[1] ?? String(error));
+        return undefined;
+      });
+      const after = await wealth();
+      if (!traded) {
+        await expectEmpty();
+        expect(after.total).to.be.within(before.total - before.owed / 1_000_000n - 10n, before.total);
+        continue;
+      }
+      made++;
+      const swap = swapIn(traded.receipt)?.args;
+      const toSwap = swap ? dollars(swap.tokenIn, swap.sold) - dollars(swap.tokenOut, swap.bought) : 0n;
+      const lost = before.total - after.total - dollars(WETH, traded.receipt.fee);
+      // A second's interest, and the units that are rounded.
+      expect(lost - toSwap).to.be.within(-10n, (before.owed + after.owed) / 1_000_000n + 10n);
+    }
+    expect(made).to.be.within(15, 40);
+    expect([...refusals]).to.include.members(["InsufficientPayment", "LtvTooHigh"]);
+    for (const refusal of refusals) expect(refusal).to.match(/^[A-Z]\w+$/); // each by name
   });
 });

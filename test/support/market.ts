@@ -16,7 +16,7 @@
  */
 import type { Artifact } from "hardhat/types/artifacts";
 import type { NetworkConnection } from "hardhat/types/network";
-import { type AddressLike, type Addressable, type Signer, resolveAddress } from "ethers";
+import { type AddressLike, type Addressable, encodeBytes32String, type Signer, resolveAddress } from "ethers";
 
 import type {
   EmergencyBrake,
@@ -171,6 +171,11 @@ export async function deployMarket(
   // Twice: after a jump a single source is believed as far as two rounds of its feeds bear it out.
   await setPrices(collateralPrice, debtPrice);
   await setPrices(collateralPrice, debtPrice);
+
+  /** Neither source answers any more; `heal` ends it. */
+  const setDead = (isDead: boolean) => async () => {
+    for (const { collateral: feed } of [feeds.primary, feeds.second]) await feed.setReverting(isDead);
+  };
 
   const feedConfig = async (feed: SettableFeed) => ({
     feed: await feed.getAddress(),
@@ -348,6 +353,37 @@ export async function deployMarket(
     },
     setSource,
     setPrices,
+    kill: setDead(true),
+    heal: setDead(false),
     fund,
+  };
+}
+
+export type FundedMarket = Awaited<ReturnType<typeof deployFundedMarket>>;
+
+/**
+ * A market at a price of 2,000, a Lens, and four accounts with 10,000 of the collateral and 20 million of the debt token
+ * each, of which the first has lent ten million.
+ */
+export async function deployFundedMarket(connection: NetworkConnection, options: MarketOptions = {}) {
+  const market = await deployMarket(connection, { collateralPrice: 2_000n * USD, ...options });
+  const { signer, vault } = market;
+  const accounts = [signer(1), signer(2), signer(3), signer(4)] as const;
+  for (const account of accounts) {
+    await market.fund(account, { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
+  }
+  await vault.connect(accounts[0]).deposit(10_000_000n * USDC, accounts[0]);
+  const [, , , keeper] = accounts;
+  return {
+    ...market,
+    lens: await connection.ethers.deployContract("Lens"),
+    accounts,
+    adjust: async (who: Signer, collateral: bigint, debt: bigint, sub = 0n, owner: AddressLike = who) =>
+      vault.connect(who).adjust(owner, sub, collateral, debt, who, "0x"),
+    /** By the last account. */
+    liquidate: async (more: Partial<ILiquidator.OrderStruct> = {}) =>
+      market.liquidator.connect(keeper).liquidate(await orderOf(vault, keeper, more), "0x"),
+    pause: async (level: bigint, seconds: bigint) =>
+      market.brake.pause(vault, level, seconds, encodeBytes32String("test")),
   };
 }

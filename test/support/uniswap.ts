@@ -26,7 +26,7 @@ import type {
   UniswapV3Pool,
 } from "../../sdk/src/types/index.ts";
 
-const FEE = 500n;
+export const FEE = 500n;
 const TICK_SPACING = 10;
 const MAX_TICK = Math.floor(887_272 / TICK_SPACING) * TICK_SPACING;
 const MAX_UINT256 = 2n ** 256n - 1n;

@@ -8,13 +8,13 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 
 import {
-  deployMarket,
+  deployFundedMarket,
   ETH,
   MAX_INT24,
   MAX_UINT256,
   MIN_INT256,
   orderOf,
-  type TestMarket,
+  type FundedMarket,
   USD,
   USDC,
 } from "../support/market.ts";
@@ -23,33 +23,23 @@ const connection = await network.create();
 const { ethers, networkHelpers } = connection;
 
 const PLENTY = 10n ** 13n;
-const DEAR = 2_000n;
 
 describe("Threats: liquidations", () => {
-  let m: TestMarket;
-  let lens: Awaited<ReturnType<typeof fixture>>["lens"];
+  let m: FundedMarket;
+  let lens: FundedMarket["lens"];
   let lender: HardhatEthersSigner;
   let victim: HardhatEthersSigner;
   let attacker: HardhatEthersSigner;
   let keeper: HardhatEthersSigner;
 
-  async function fixture() {
-    const market = await deployMarket(connection, { collateralPrice: DEAR * USD });
-    const lens = await ethers.deployContract("Lens");
-    for (let i = 1; i <= 4; i++) {
-      await market.fund(market.signer(i), { collateral: 10_000n * ETH, debt: 20_000_000n * USDC });
-    }
-    await market.vault.connect(market.signer(1)).deposit(10_000_000n * USDC, market.signer(1));
-    return { market, lens };
-  }
+  const fixture = () => deployFundedMarket(connection);
 
   beforeEach(async () => {
-    ({ market: m, lens } = await networkHelpers.loadFixture(fixture));
-    [lender, victim, attacker, keeper] = [m.signer(1), m.signer(2), m.signer(3), m.signer(4)];
+    m = await networkHelpers.loadFixture(fixture);
+    [lender, victim, attacker, keeper] = m.accounts;
+    ({ lens } = m);
   });
 
-  const open = (who: HardhatEthersSigner, collateral: bigint, debt: bigint, sub = 0n) =>
-    m.vault.connect(who).adjust(who, sub, collateral, debt, who, "0x");
   const order = async (receiver: AddressLike, more: Record<string, unknown> = {}) =>
     orderOf(m.vault, receiver, { maxRepay: PLENTY, ...more });
   const liquidate = async (who: HardhatEthersSigner, more: Record<string, unknown> = {}) =>
@@ -70,7 +60,7 @@ describe("Threats: liquidations", () => {
   }
 
   it("self-liquidation pays oneself one's own bonus", async () => {
-    await open(attacker, 100n * ETH, 160_000n * USDC);
+    await m.adjust(attacker, 100n * ETH, 160_000n * USDC);
     await m.setPrices(1_800n * USD);
     const before = await wealth(attacker.address, 1_800n);
     await liquidate(attacker);
@@ -110,8 +100,8 @@ describe("Threats: liquidations", () => {
   });
 
   it("buying one's own tick by fromTick gains no more than what the tick's other borrowers pay anyone", async () => {
-    await open(attacker, 100n * ETH, 160_000n * USDC);
-    await open(victim, 100n * ETH, 163_500n * USDC); // a riskier tick
+    await m.adjust(attacker, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 163_500n * USDC); // a riskier tick
     await m.setPrices(1_800n * USD);
     const { tick } = await lens.position(m.vault, attacker, 0);
     const untouched = await lens.position(m.vault, victim, 0);
@@ -122,8 +112,8 @@ describe("Threats: liquidations", () => {
   });
 
   it("shares of a tick pay shares of its bonus: with the victim's half, half of what a stranger would earn", async () => {
-    await open(attacker, 100n * ETH, 160_000n * USDC);
-    await open(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(attacker, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
     await m.setPrices(1_800n * USD);
     const [mine, theirs] = [await wealth(attacker.address, 1_800n), await wealth(victim.address, 1_800n)];
     const announced = await lens.liquidation(m.vault, PLENTY, MAX_INT24, 0, true);
@@ -163,7 +153,7 @@ describe("Threats: liquidations", () => {
     expect(await m.debt.balanceOf(self)).to.be.lessThan(10n * USDC);
 
     // From within its own change, with the vault's collateral in hand, nobody can liquidate.
-    await open(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
     await m.setPrices(1_800n * USD);
     await caller.call(m.vault, i.encodeFunctionData("adjust", [self, 0n, 100n * ETH, 0n, self, "0x"]));
     const approve = m.debt.interface.encodeFunctionData("approve", [await m.liquidator.getAddress(), PLENTY]);
@@ -177,7 +167,7 @@ describe("Threats: liquidations", () => {
   });
 
   it("nobody leaves before a loss that is there, nor gains by coming before it is booked", async () => {
-    await open(victim, 100n * ETH, 163_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 163_000n * USDC);
     await m.vault.connect(attacker).deposit(5_000_000n * USDC, attacker);
     await m.setPrices(1_500n * USD); // 13,000 and more are lost
     const whole = 15_000_000n * USDC;
@@ -196,7 +186,7 @@ describe("Threats: liquidations", () => {
   });
 
   it("a sandwich of the pot gains the keeper's discount and nothing of the lenders'", async () => {
-    await open(victim, 100n * ETH, 163_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 163_000n * USDC);
     await m.insurance.connect(lender).deposit(m.vault, 10_000n * USDC);
     await m.setPrices(1_500n * USD);
     const before = await wealth(attacker.address, 1_500n);
@@ -213,7 +203,7 @@ describe("Threats: liquidations", () => {
   });
 
   it("a donation moves no share price and no tick", async () => {
-    await open(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
     const [assets, position] = [await m.vault.totalAssets(), await lens.position(m.vault, victim, 0)];
     await m.debt.connect(attacker).transfer(m.vault, 1_000_000n * USDC);
     await m.collateral.connect(attacker).transfer(m.vault, 100n * ETH);
@@ -227,15 +217,15 @@ describe("Threats: liquidations", () => {
   });
 
   it("joining a victim's tick, before or within a liquidation, leaves the victim as it would be alone", async () => {
-    await open(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
     const snapshot = await networkHelpers.takeSnapshot();
     await m.setPrices(1_800n * USD);
     await liquidate(keeper);
     const alone = await wealth(victim.address, 1_800n);
     await snapshot.restore();
     // Nine times as much at the same tick, and dust beside it.
-    await open(attacker, 900n * ETH, 1_440_000n * USDC);
-    await open(attacker, ETH / 100n, 16n * USDC, 1n);
+    await m.adjust(attacker, 900n * ETH, 1_440_000n * USDC);
+    await m.adjust(attacker, ETH / 100n, 16n * USDC, 1n);
     const [a, b] = [await lens.position(m.vault, attacker, 0), await lens.position(m.vault, victim, 0)];
     expect(a.node).to.equal(b.node);
     await m.setPrices(1_800n * USD);
@@ -244,8 +234,8 @@ describe("Threats: liquidations", () => {
   });
 
   it("a budget that ends within a tick never takes more of a victim than a whole sale would", async () => {
-    await open(victim, 100n * ETH, 160_000n * USDC);
-    await open(attacker, 900n * ETH, 1_440_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(attacker, 900n * ETH, 1_440_000n * USDC);
     await m.setPrices(1_800n * USD);
     const snapshot = await networkHelpers.takeSnapshot();
     await liquidate(keeper);
@@ -256,7 +246,7 @@ describe("Threats: liquidations", () => {
   });
 
   it("dust costs keepers nothing: a tick costs the same gas for one position and for forty", async () => {
-    await open(victim, 100n * ETH, 160_000n * USDC);
+    await m.adjust(victim, 100n * ETH, 160_000n * USDC);
     const gas = async () => {
       await m.setPrices(1_800n * USD);
       return (await (await liquidate(keeper)).wait())!.gasUsed;
@@ -264,14 +254,14 @@ describe("Threats: liquidations", () => {
     const snapshot = await networkHelpers.takeSnapshot();
     const alone = await gas();
     await snapshot.restore();
-    for (let sub = 0n; sub < 39n; sub++) await open(attacker, ETH / 100n, 16n * USDC, sub);
+    for (let sub = 0n; sub < 39n; sub++) await m.adjust(attacker, ETH / 100n, 16n * USDC, sub);
     expect((await lens.position(m.vault, attacker, 38)).node).to.equal(
       (await lens.position(m.vault, victim, 0)).node,
     );
     const crowded = await gas();
     expect(crowded).to.be.within(alone - 3_000n, alone + 3_000n);
     // And less than the minimum cannot be opened at all.
-    await expect(open(attacker, ETH / 100n, 9n * USDC, 99n)).to.be.revertedWithCustomError(
+    await expect(m.adjust(attacker, ETH / 100n, 9n * USDC, 99n)).to.be.revertedWithCustomError(
       m.vault,
       "DebtTooSmall",
     );

@@ -9,17 +9,14 @@ import { fileURLToPath } from "node:url";
 
 import { Client } from "pg";
 
-// A real PostgreSQL of the test's own: this machine's, or else the one that npm carries.
+// A real PostgreSQL of the test's own: this machine's, or the one that npm carries.
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-export interface Postgres {
-  url: string;
-  stop: () => Promise<void>;
-}
+export type Postgres = Awaited<ReturnType<typeof startPostgres>>;
 
-export async function startPostgres(): Promise<Postgres> {
-  const bin = binaries();
+/** `bin`: where its programs are. */
+export async function startPostgres(bin = installedPostgres() ?? carriedPostgres()) {
   const directory = mkdtempSync(join(tmpdir(), "breakwater-pg-"));
   // It refuses to run as root.
   const user = process.getuid?.() === 0 ? unprivileged() : {};
@@ -29,29 +26,43 @@ export async function startPostgres(): Promise<Postgres> {
   execFileSync(join(bin, "initdb"), ["-D", files, "-U", "keeper", "-A", "trust", "-N"], options);
   const port = await freePort();
   const flags = ["-D", files, "-p", String(port), "-k", directory, "-c", "listen_addresses=127.0.0.1"];
-  const server = spawn(join(bin, "postgres"), [...flags, "-c", "fsync=off"], options);
   const url = `postgres://keeper@127.0.0.1:${port}/postgres`;
-  await answers(url, server);
+  let server: ChildProcess | undefined;
+  const start = async () => {
+    if (server) return;
+    server = spawn(join(bin, "postgres"), [...flags, "-c", "fsync=off"], options);
+    await answers(url, server);
+  };
+  /** Connections break, and nothing is put in order. */
+  const crash = async () => {
+    if (!server) return;
+    const gone = new Promise((resolve) => server!.once("exit", resolve));
+    server.kill("SIGQUIT");
+    await gone;
+    server = undefined;
+  };
+  await start();
   return {
     url,
-    async stop() {
-      const gone = new Promise((resolve) => server.once("exit", resolve));
-      server.kill("SIGINT"); // breaks connections, ends cleanly
-      await gone;
+    start,
+    crash,
+    async remove() {
+      await crash();
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-function binaries(): string {
+export function installedPostgres(): string | undefined {
   const versions = "/usr/lib/postgresql";
-  const installed = existsSync(versions)
-    ? readdirSync(versions)
-        .sort((a, b) => Number(b) - Number(a))
-        .map((version) => join(versions, version, "bin"))
-        .find((bin) => existsSync(join(bin, "initdb")))
-    : undefined;
-  if (installed) return installed;
+  if (!existsSync(versions)) return undefined;
+  return readdirSync(versions)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(versions, version, "bin"))
+    .find((bin) => existsSync(join(bin, "initdb")));
+}
+
+function carriedPostgres(): string {
   execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "scripts/postgres"], {
     stdio: ["ignore", 2, 2],
   });
