@@ -212,21 +212,24 @@ describe("MarketPair", function () {
     let price = (await pair.read()).price;
     let turns = 0;
     for (let step = 0; step < 150; step++) {
-      const now = state.updatedAt + BigInt(1 + Math.floor(next() ** 6 * 2e7));
-      await networkHelpers.time.setNextBlockTimestamp(now);
+      const now = state.updatedAt + BigInt(2 + Math.floor(next() ** 6 * 2e7));
+      await networkHelpers.time.setNextBlockTimestamp(now - 1n);
       const isLong = next() < 0.5;
       // Mostly like each other, at times out of every proportion.
       const usual = isLong ? 1n : 2_000n;
       const debt =
         next() < 0.1 ? sizeOf(120) : (BigInt(Math.floor(next() * 60_000_000)) * WAD + sizeOf(8)) / usual;
       const ownPrice = (BigInt(Math.floor(1e9 + next() * 1e9)) << 128n) / 10n ** (isLong ? 6n : 12n);
-      const pushed = next() < 0.3 ? 0n : ownPrice;
-      await pair.connect(isLong ? senders[0]! : senders[1]!).push(debt, pushed);
+      const observed = next() < 0.3 ? 0n : ownPrice;
+      const sender = isLong ? senders[0]! : senders[1]!;
+      await pair.connect(sender).observe(observed);
+      await networkHelpers.time.setNextBlockTimestamp(now);
+      await pair.connect(sender).push(debt);
 
       const before = Math.sign(Number(state.skew));
       state = accrueFunding(state, terms, now);
       if (before * Math.sign(Number(state.skew)) < 0) turns++;
-      if (pushed !== 0n) price = isLong ? pushed : MAX_UINT256 / pushed;
+      if (!isLong && observed !== 0n) price = MAX_UINT256 / observed;
       if (isLong) state = { ...state, valueLong: valueOfDebt(debt), long: NOTHING_DUE };
       else state = { ...state, valueShort: valueOfDebt(debt, price), short: NOTHING_DUE };
 
@@ -295,7 +298,8 @@ describe("MarketPair", function () {
   it("changes nothing for anyone but its markets", async () => {
     await goLong(15_000n * ETH, 12_000_000n * USDC);
     const before = await pair.read();
-    await pair.connect(bear).push(10n ** 30n * MICRO, 1n);
+    await pair.connect(bear).push(10n ** 30n * MICRO);
+    await pair.connect(bear).observe(1n);
     const after = await pair.read();
     expect([after.valueLong, after.valueShort, after.price, after.updatedAt]).to.deep.equal([
       before.valueLong,
