@@ -16,7 +16,6 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EIP712} from "solady/src/utils/EIP712.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {SignatureCheckerLib} from "solady/src/utils/SignatureCheckerLib.sol";
-import {BrakeLevel} from "./interfaces/IEmergencyBrake.sol";
 import {IInsuranceFund} from "./interfaces/IInsuranceFund.sol";
 import {IMarketPair} from "./interfaces/IMarketPair.sol";
 import {IOracleAdapter, Price, PriceState} from "./interfaces/IOracleAdapter.sol";

@@ -6,21 +6,33 @@ import type { Vault } from "../sdk/src/types/index.ts";
 
 /** What the constructor of the market's implementation was given. */
 export async function listingOf(vault: Vault) {
-  const [name, symbol, collateral, debt, spacing, scales, liquidator, brake, insurance, pair] = await Promise.all([
-    vault.name(),
-    vault.symbol(),
-    vault.COLLATERAL(),
-    vault.asset(),
-    vault.SPACING(),
-    vault.scales(),
-    vault.LIQUIDATOR(),
-    vault.BRAKE(),
-    vault.INSURANCE(),
-    vault.PAIR(),
-  ]);
+  const [name, symbol, collateral, debt, spacing, scales, liquidator, brake, insurance, pair] =
+    await Promise.all([
+      vault.name(),
+      vault.symbol(),
+      vault.COLLATERAL(),
+      vault.asset(),
+      vault.SPACING(),
+      vault.scales(),
+      vault.LIQUIDATOR(),
+      vault.BRAKE(),
+      vault.INSURANCE(),
+      vault.PAIR(),
+    ]);
   // The last of the scales is 10^(18 − collateralUnitDecimals)
   const collateralUnitDecimals = 19 - String(scales[4]).length;
-  return { name, symbol, collateral, debt, spacing, collateralUnitDecimals, liquidator, brake, insurance, pair };
+  return {
+    name,
+    symbol,
+    collateral,
+    debt,
+    spacing,
+    collateralUnitDecimals,
+    liquidator,
+    brake,
+    insurance,
+    pair,
+  };
 }
 
 /**

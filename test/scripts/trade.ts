@@ -89,6 +89,10 @@ describe("npm run trade", function () {
     expect(long).to.match(/\nyou pay +5\.0 ETH\n/);
     expect(long).to.match(/\nliquidation in 30 days +1,1\d\d\.\d\d USDC per WETH\n/);
     expect(long).to.match(/\ntrade: 0x[0-9a-f]{64}, \d+ gas\n$/);
+    expect(await trade("margin", "--side", "long", "--add", "1", "--token", "ETH", "--yes")).to.match(
+      /\nleverage +2\.0\d × +1\.8\d ×\n[^]*\nyou pay +1\.0 ETH\n/,
+    );
+    await trade("margin", "--side", "long", "--take", "1", "--token", "ETH", "--yes");
     await trade("adjust", "--side", "long", "--leverage", "3", "--yes");
     expect(await trade("positions")).to.match(/weth-usdc +0 +14\.\d+ WETH +19,\d+\.\d+ USDC +3\.0\d ×/);
     await trade("flip", "--side", "long", "--leverage", "2", "--yes");

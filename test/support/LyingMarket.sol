@@ -20,7 +20,7 @@ contract LyingMarket {
         REAL = real;
     }
 
-    fallback(bytes calldata question) external returns (bytes memory) {
+    fallback(bytes calldata question) external payable returns (bytes memory) {
         return REAL.functionStaticCall(question);
     }
 
