@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
 
 import hardhatToolbox from "@nomicfoundation/hardhat-toolbox-mocha-ethers";
 import { configVariable, defineConfig } from "hardhat/config";
@@ -107,6 +108,11 @@ export default defineConfig({
         },
       },
     },
-    mocha: { timeout: 120_000, parallel: true, jobs: availableParallelism() },
+    mocha: {
+      timeout: 120_000,
+      parallel: true,
+      jobs: availableParallelism(),
+      require: [fileURLToPath(new URL("test/support/bigint.ts", import.meta.url))],
+    },
   },
 });
