@@ -60,6 +60,10 @@ try {
       "open",
       /^let the router act for you in [^]*^trade: block \d+, \d+ gas\n[^]*^trade: block \d+, \d+ gas$/m,
     ],
+    [
+      "protect",
+      /^at 1,700 it leaves at least \d+\.\d\d USDC\n[^]*^order \d+: StopLoss\ncancel order \d+: block/m,
+    ],
     ["errors", /^LtvTooHigh: the LTV of 9\d\.\d\d % would be above 82\.00 % \[LtvTooHigh\]$/m],
   ] as const) {
     const { stdout } = await run(options.node, example(name), { env });

@@ -3,7 +3,7 @@ import { network } from "hardhat";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 import { type ContractTransactionReceipt, MaxUint256, type Result } from "ethers";
 
-import { encodePath } from "@breakwater/sdk/chain";
+import { encodePath, explainRevert } from "@breakwater/sdk/chain";
 import { BPS, KIND, OrderRefused, type OrderTerms, Q128, WAD, quoteOrder } from "@breakwater/sdk/core";
 
 import { random } from "../../scripts/drill/book.ts";
@@ -680,8 +680,7 @@ describe("ProtectionOrders", function () {
       });
       const outcome = (name: string) => done.set(name, (done.get(name) ?? 0) + 1);
       const refuse = (error: unknown) => {
-        const name = /(\w+)\(.*\)'?/.exec(String(error))?.[1] ?? String(error);
-        outcome(name);
+        outcome(explainRevert(error).name);
         return undefined;
       };
       const id = await create(order).catch(refuse);
