@@ -176,17 +176,21 @@ describe("npm run trade", function () {
   });
 
   it("moves a position to another sub-account, and to a market of the same tokens", async () => {
-    await trade("open", "--side", "long", "--leverage", "2", "--margin", "2", "--token", "ETH", "--yes");
-    expect(await refused("move", "--side", "long", "--yes")).to.equal("where to? add --to or --to-sub\n");
-    const within = await trade("move", "--side", "long", "--to-sub", "5", "--yes");
-    expect(within).to.match(/^weth-usdc, sub-account 0 +as it is to 5\n/);
-    expect((await positions()).map(({ market, sub }) => [market, sub])).to.deep.equal([["weth-usdc", "5"]]);
-    const across = await trade("move", "--side", "long", "--to", "weth-usdc-2", "--yes");
+    const open = ["open", "--side", "long", "--leverage", "2", "--margin", "2", "--token", "ETH"];
+    await trade(...open, "--sub", "3", "--yes");
+    const move = ["move", "--side", "long", "--yes"];
+    expect(await refused(...move)).to.equal("where to? add --to or --to-sub\n");
+    const within = await trade(...move, "--sub", "3", "--to-sub", "5");
+    expect(within).to.match(/^weth-usdc, sub-account 3 +as it is to 5\n/);
+    const across = await trade(...move, "--sub", "5", "--to", "weth-usdc-2");
+    expect(across).to.match(/^weth-usdc, sub-account 5 +before +after\n[^]*\nleverage +2\.0\d × +none\n/);
     expect(across).to.match(/\nweth-usdc-2, sub-account 0 +before +after\n/);
-    const [there, ...others] = await positions();
-    expect(others).to.deep.equal([]);
-    expect(there).to.include({ market: "weth-usdc-2", sub: "0" });
-    expect(BigInt(there!.figures.leverage)).to.be.within(2n * ETH, (21n * ETH) / 10n);
+    const mine = await positions();
+    const there = mine.find(({ market }) => market === "weth-usdc-2")!;
+    expect(BigInt(there.figures.leverage)).to.be.within(2n * ETH, (21n * ETH) / 10n);
+    expect(
+      mine.filter(({ market, sub }) => market === "weth-usdc" && ["3", "5"].includes(sub)),
+    ).to.deep.equal([]);
   });
 
   it("recovers an account by its guardians, and says where it stands", async () => {
