@@ -130,7 +130,7 @@ describe("the matrix of docs/oracle.md", () => {
       scenes.set(scene, await arrange(scene));
   });
 
-  it("has a cell for every function, level and state", () => {
+  it("O5: has a cell for every function, level and state", () => {
     for (const name of Object.keys(FUNCTIONS)) {
       const levels = table.filter(([what]) => what === name).map(([, level]) => level);
       expect(levels, name).to.deep.equal(levels[0] === "any" ? ["any"] : Object.keys(LEVELS));
@@ -164,7 +164,7 @@ describe("the matrix of docs/oracle.md", () => {
 });
 
 describe("in a grace period", () => {
-  it("a tick that was insolvent at one round alone is not seized, nor do lenders pass it", async () => {
+  it("O5: a tick that was insolvent at one round alone is not seized, nor do lenders pass it", async () => {
     const { market, snapshot } = await arrange("healthy");
     const { vault, brake, oracle, liquidator, connection } = market;
     await snapshot.restore();
