@@ -62,7 +62,7 @@ try {
     ],
     [
       "protect",
-      /^at 1,700 it leaves at least \d+\.\d\d USDC\n[^]*^order \d+: StopLoss\ncancel order \d+: block/m,
+      /^at 1,700 it leaves at least [\d,]+\.\d\d USDC\n[^]*^order \d+: StopLoss\ncancel order \d+: block/m,
     ],
     ["errors", /^LtvTooHigh: the LTV of 9\d\.\d\d % would be above 82\.00 % \[LtvTooHigh\]$/m],
   ] as const) {
