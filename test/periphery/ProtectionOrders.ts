@@ -535,6 +535,14 @@ describe("ProtectionOrders", function () {
       for (const path of ["0x", back, "0x1234"]) {
         await expect(orders.connect(keeper).execute(id, path, 0n, keeper)).to.be.revert(ethers);
       }
+      // Who pays for the collateral and forgets to take it has given it away.
+      const { least } = await quoteOf(id);
+      await m.fund(keeper, { debt: least });
+      await m.debt.connect(keeper).transfer(router, least);
+      const { collateral, surplus } = await positionOf();
+      const { owner } = await execute(id, "0x");
+      expect(owner.collateral).to.equal(collateral + surplus);
+      expect((await positionOf()).debt).to.equal(0n);
     });
 
     it("what its owner took back: operators, allowance, position", async () => {
