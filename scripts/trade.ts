@@ -6,6 +6,7 @@ import {
   quoteClose,
   quoteFlip,
   quoteLeverage,
+  quoteMargin,
   quoteMove,
   quoteTransfer,
   type TradeQuote,
@@ -91,6 +92,34 @@ trading(program.command("adjust").description("brings a position to another leve
         leverage: options.leverage,
       }),
     ),
+  );
+
+trading(
+  program
+    .command("margin")
+    .description(
+      "adds margin to a position or takes some out, without a swap; of the debt: repays or borrows",
+    ),
+)
+  .option("--add <amount>", "of your own")
+  .option("--take <amount>", "out of the position")
+  .option("--token <symbol>", "ETH or one of the pair's; by default the position's collateral")
+  .action(async (options: Trading & { add?: string; take?: string; token?: string }) =>
+    run(options, async (desk) => {
+      const market = desk.find(options.market, options.side);
+      const { token, ether } = tokenOf(market, options.token);
+      const [text, sign] = options.add === undefined ? [options.take, -1n] : [options.add, 1n];
+      if (text === undefined || (options.add !== undefined && options.take !== undefined)) {
+        throw new Refusal("either --add or --take");
+      }
+      const amount = parseAmount(text, market.addresses.decimals[token]);
+      if (amount <= 0n) throw new Refusal("the margin must be more than nothing");
+      return quoteMargin(desk.contracts, {
+        ...(await desk.request(options, market, true)),
+        margin: { token, amount: sign * amount, ether },
+        unwrap: ether,
+      });
+    }),
   );
 
 trading(

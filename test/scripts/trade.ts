@@ -89,6 +89,10 @@ describe("npm run trade", function () {
     expect(long).to.match(/\nyou pay +5\.0 ETH\n/);
     expect(long).to.match(/\nliquidation in 30 days +1,1\d\d\.\d\d USDC per WETH\n/);
     expect(long).to.match(/\ntrade: 0x[0-9a-f]{64}, \d+ gas\n$/);
+    expect(await trade("margin", "--side", "long", "--add", "1", "--token", "ETH", "--yes")).to.match(
+      /\nleverage +2\.0\d × +1\.8\d ×\n[^]*\nyou pay +1\.0 ETH\n/,
+    );
+    await trade("margin", "--side", "long", "--take", "1", "--token", "ETH", "--yes");
     await trade("adjust", "--side", "long", "--leverage", "3", "--yes");
     expect(await trade("positions")).to.match(/weth-usdc +0 +14\.\d+ WETH +19,\d+\.\d+ USDC +3\.0\d ×/);
     await trade("flip", "--side", "long", "--leverage", "2", "--yes");
@@ -172,17 +176,21 @@ describe("npm run trade", function () {
   });
 
   it("moves a position to another sub-account, and to a market of the same tokens", async () => {
-    await trade("open", "--side", "long", "--leverage", "2", "--margin", "2", "--token", "ETH", "--yes");
-    expect(await refused("move", "--side", "long", "--yes")).to.equal("where to? add --to or --to-sub\n");
-    const within = await trade("move", "--side", "long", "--to-sub", "5", "--yes");
-    expect(within).to.match(/^weth-usdc, sub-account 0 +as it is to 5\n/);
-    expect((await positions()).map(({ market, sub }) => [market, sub])).to.deep.equal([["weth-usdc", "5"]]);
-    const across = await trade("move", "--side", "long", "--to", "weth-usdc-2", "--yes");
+    const open = ["open", "--side", "long", "--leverage", "2", "--margin", "2", "--token", "ETH"];
+    await trade(...open, "--sub", "3", "--yes");
+    const move = ["move", "--side", "long", "--yes"];
+    expect(await refused(...move)).to.equal("where to? add --to or --to-sub\n");
+    const within = await trade(...move, "--sub", "3", "--to-sub", "5");
+    expect(within).to.match(/^weth-usdc, sub-account 3 +as it is to 5\n/);
+    const across = await trade(...move, "--sub", "5", "--to", "weth-usdc-2");
+    expect(across).to.match(/^weth-usdc, sub-account 5 +before +after\n[^]*\nleverage +2\.0\d × +none\n/);
     expect(across).to.match(/\nweth-usdc-2, sub-account 0 +before +after\n/);
-    const [there, ...others] = await positions();
-    expect(others).to.deep.equal([]);
-    expect(there).to.include({ market: "weth-usdc-2", sub: "0" });
-    expect(BigInt(there!.figures.leverage)).to.be.within(2n * ETH, (21n * ETH) / 10n);
+    const mine = await positions();
+    const there = mine.find(({ market }) => market === "weth-usdc-2")!;
+    expect(BigInt(there.figures.leverage)).to.be.within(2n * ETH, (21n * ETH) / 10n);
+    expect(
+      mine.filter(({ market, sub }) => market === "weth-usdc" && ["3", "5"].includes(sub)),
+    ).to.deep.equal([]);
   });
 
   it("recovers an account by its guardians, and says where it stands", async () => {

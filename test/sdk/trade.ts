@@ -5,6 +5,7 @@ import { MaxUint256 } from "ethers";
 
 import {
   type Contracts,
+  type Margin,
   type MarketReading,
   type ProtocolEvent,
   type TradeQuote,
@@ -12,12 +13,14 @@ import {
   authorisationsFor,
   connect,
   encodePath,
+  explainRevert,
   openMarkets,
   permitFor,
   permitOf,
   quoteClose,
   quoteFlip,
   quoteLeverage,
+  quoteMargin,
   quoteMove,
   quoteTransfer,
   readEvents,
@@ -319,6 +322,36 @@ describe("SDK: leveraged trades", function () {
     const other = find(await read("latest"), "usdc-weth");
     await refused(quoteMove(contracts, { ...request, to: other }), /^usdc-weth has not the tokens of/);
     await refused(quoteMove(contracts, { ...request, to: market }), /^the position is in that market/);
+  });
+
+  it("adds margin and takes it out, repays and borrows, without a swap", async () => {
+    const change = async (margin: Margin) => {
+      const quote = await quoteNext((at) => quoteMargin(contracts, { ...at("weth-usdc"), margin }));
+      expect(quote.trade.path).to.equal("0x");
+      await sendAndCompare(quote);
+      return quote;
+    };
+    const first = await change({ token: "collateral", amount: 10n * ETH, ether: true });
+    expect(first.value).to.equal(10n * ETH);
+    await change({ token: "debt", amount: -9_000n * USDC });
+    await change({ token: "collateral", amount: -2n * ETH });
+    const repaid = await change({ token: "debt", amount: 4_000n * USDC });
+    const { before, after } = repaid.positions[0]!;
+    expect(before.debt - after.debt).to.be.within(4_000n * USDC - 1n, 4_000n * USDC + 1n);
+    const all = await change({ token: "debt", amount: 6_000n * USDC });
+    expect(all.left[0]!.amount).to.be.within(999n * USDC, 1_000n * USDC);
+    expect(await figuresIn("weth-usdc")).to.include({ debt: 0n });
+
+    const attempt = async (margin: Margin) =>
+      quoteNext((at) => quoteMargin(contracts, { ...at("weth-usdc"), margin })).then(
+        ({ positions }) => positions[0]!.refusal?.name,
+        (error: unknown) => explainRevert(error).name + explainRevert(error).words,
+      );
+    expect(await attempt({ token: "collateral", amount: -9n * ETH })).to.match(/^InsufficientCollateral/);
+    expect(await attempt({ token: "debt", amount: -14_000n * USDC })).to.equal("LtvTooHigh");
+    expect(await attempt({ token: "debt", amount: USDC })).to.match(/there is no debt to repay$/);
+    expect(await attempt({ token: "debt", amount: -(10n ** 14n) })).to.match(/the market has .* to lend/);
+    expect(await attempt({ token: "debt", amount: 0n })).to.match(/must be more than nothing$/);
   });
 
   it("says with what the market would refuse, before anything is sent", async () => {

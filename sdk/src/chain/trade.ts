@@ -200,6 +200,32 @@ export async function quoteLeverage(
   });
 }
 
+/**
+ * Adds a margin to a position or, if its amount is negative, takes it out; no swap. Of the debt token: repays, at most what is
+ * owed, or borrows.
+ */
+export async function quoteMargin(
+  contracts: Contracts,
+  request: Request & { margin: Margin },
+): Promise<TradeQuote> {
+  const { market, sub, margin } = request;
+  const { token, amount } = margin;
+  if (amount === 0n) throw new RangeError("the margin must be more than nothing");
+  const p = await positionIn(contracts, request);
+  const { debt } = figuresOf(p, market.state);
+  const isDebt = token === "debt";
+  if (isDebt && amount > 0n && debt === 0n)
+    throw new TradeRefused("NothingToDo", "there is no debt to repay");
+  if (isDebt) refuseCash(market, -amount);
+  const moved = isDebt ? { collateral: 0n, debt: -min(amount, debt) } : { collateral: amount, debt: 0n };
+  return compose(contracts, request, {
+    // All of it, if it is enough for all: then no dust of interest stays.
+    legs: [{ reading: market, sub, p, ...moved, ...(isDebt && amount >= debt && { debt: ALL }) }],
+    ...(amount > 0n && { margin }),
+    left: [{ token: market.addresses[token], amount: amount < 0n ? -amount : isDebt ? amount - debt : 0n }],
+  });
+}
+
 /** Closes a position: into its collateral (buying just the debt) or into its debt token (selling everything). */
 export async function quoteClose(
   contracts: Contracts,
