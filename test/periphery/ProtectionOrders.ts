@@ -395,6 +395,44 @@ describe("ProtectionOrders", function () {
         .withArgs(20n * USDC, 20n * USDC + 1n);
     });
 
+    it("only what both sources say, and sells for what the lower one says", async () => {
+      const apart = async (primary: bigint, second: bigint) => {
+        await m.setSource(m.feeds.primary, primary * USD);
+        await m.setSource(m.feeds.second, second * USD);
+      };
+      const stop = await create(await stopLoss());
+      const profit = await create(await stopLoss({ kind: KIND.TakeProfit, level: price(2_050) }));
+      const lower = await create(await deleverage({ level: percent(76.5) }));
+      await apart(1_820n, 1_790n);
+      for (const id of [stop, lower]) {
+        await expect(orders.quote(id)).to.be.revertedWithCustomError(orders, "NotTriggered");
+      }
+      await apart(2_080n, 2_040n);
+      await expect(orders.quote(profit)).to.be.revertedWithCustomError(orders, "NotTriggered");
+      await apart(1_799n, 1_770n);
+      const { amount, limit } = await quoteOf(stop);
+      expect(limit).to.be.within(
+        (amount * 1_770n * 99n * USDC) / (100n * ETH),
+        (amount * 1_770n * 99n * USDC) / (100n * ETH) + 2n,
+      );
+      const kept = await create(await stopLoss({ keepCollateral: true, tipMin: 0n, tipMax: 0n }));
+      // 40,000 dollars at 1,770, 1 % worse.
+      expect((await quoteOf(kept)).limit).to.be.within((2_282n * ETH) / 100n, (2_283n * ETH) / 100n);
+    });
+
+    it("a stop-loss that hardly leaves anything, as long as the sale pays debt and tip", async () => {
+      const id = await create(await stopLoss());
+      await move(1_390); // 40,310 dollars, and 1 % of that
+      const { debt } = await positionOf();
+      const { limit, least, tip } = await quoteOf(id);
+      expect(tip).to.equal(20n * USDC);
+      expect(limit).to.be.within(debt + tip, debt + tip + 1_000n);
+      expect(least).to.equal(tip);
+      const { owner, tip: paid } = await execute(id);
+      expect(paid.debt).to.equal(tip);
+      expect(owner.debt).to.be.within(1n, 300n * USDC);
+    });
+
     it("while liquidations are paused", async () => {
       const id = await create(await deleverage());
       await m.brake.pause(m.vault, LEVEL.LiquidationsPaused, 3_600n, ethers.ZeroHash);
@@ -497,6 +535,14 @@ describe("ProtectionOrders", function () {
       for (const path of ["0x", back, "0x1234"]) {
         await expect(orders.connect(keeper).execute(id, path, 0n, keeper)).to.be.revert(ethers);
       }
+      // Who pays for the collateral and forgets to take it has given it away.
+      const { least } = await quoteOf(id);
+      await m.fund(keeper, { debt: least });
+      await m.debt.connect(keeper).transfer(router, least);
+      const { collateral, surplus } = await positionOf();
+      const { owner } = await execute(id, "0x");
+      expect(owner.collateral).to.equal(collateral + surplus);
+      expect((await positionOf()).debt).to.equal(0n);
     });
 
     it("what its owner took back: operators, allowance, position", async () => {
