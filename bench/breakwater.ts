@@ -112,6 +112,7 @@ export async function withAdapter(chain: Chain): Promise<Breakwater> {
   parameters.markets = parameters.markets
     .filter(({ id }) => id === "weth-usdc")
     .map((market) => ({ ...market, caps: { ...market.caps, debt: "1e12", collateral: "1e9" } }));
+  parameters.pairs = []; // the market alone
   const local = await deployLocal(chain.connection, { parameters });
   const market = local.markets["weth-usdc"]!;
   const pool = local.pools["WETH/USDC"]!;

@@ -164,7 +164,7 @@ describe("the matrix of docs/oracle.md", () => {
 });
 
 describe("in a grace period", () => {
-  it("O5: a tick that was insolvent at one round alone is not seized, nor do lenders pass it", async () => {
+  it("a tick that was insolvent at one round alone is not seized, nor do lenders pass it", async () => {
     const { market, snapshot } = await arrange("healthy");
     const { vault, brake, oracle, liquidator, connection } = market;
     await snapshot.restore();
