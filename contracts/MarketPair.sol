@@ -47,7 +47,7 @@ contract MarketPair is IMarketPair, AccessManaged {
         INSURANCE_SHARE = t.insuranceShare;
         SPARED_SHARE = t.sparedShare;
         FLOOR = t.floor;
-        _funding.updatedAt = uint32(block.timestamp);
+        _funding.ledger.updatedAt = uint32(block.timestamp);
     }
 
     /// @inheritdoc IMarketPair
@@ -84,9 +84,11 @@ contract MarketPair is IMarketPair, AccessManaged {
     ) external view returns (uint256 surcharge, uint256 insured, uint256 spared) {
         Side side = _sideOf[market];
         if (side == Side.None) return (0, 0, 0);
-        Funding.State memory s = _funding.advanced(_terms());
-        Funding.Due memory due = side == Side.Long ? s.long : s.short;
-        return _charge(due.charged, due.spared, BILLION);
+        Funding.Ledger memory l = _funding.advanced(_terms());
+        return
+            side == Side.Long
+                ? _charge(l.chargedLong, l.sparedLong, BILLION)
+                : _charge(l.chargedShort, l.sparedShort, BILLION);
     }
 
     /// @inheritdoc IMarketPair
@@ -107,17 +109,17 @@ contract MarketPair is IMarketPair, AccessManaged {
 
     /// @inheritdoc IMarketPair
     function read() external view returns (PairView memory) {
-        Funding.State memory s = _funding.advanced(_terms());
+        Funding.Ledger memory l = _funding.advanced(_terms());
         return
             PairView({
                 long: _long,
                 short: _short,
-                valueLong: s.valueLong,
-                valueShort: s.valueShort,
-                price: s.price,
-                skew: s.skew,
-                target: Funding.targetOf(s.valueLong, s.valueShort, _terms()),
-                updatedAt: _funding.updatedAt
+                valueLong: l.valueLong,
+                valueShort: l.valueShort,
+                price: _funding.price,
+                skew: l.skew,
+                target: Funding.targetOf(l.valueLong, l.valueShort, _terms()),
+                updatedAt: _funding.ledger.updatedAt
             });
     }
 

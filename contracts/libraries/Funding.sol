@@ -20,21 +20,21 @@ library Funding {
         uint256 floor; //     millionths of a quote token: a smaller book counts as this large
     }
 
-    /// @dev What a side owes since it last took: billionths of a second at the full rate, while it was heavy (`charged`)
-    /// and while the other was (`spared`).
-    struct Due {
-        uint64 charged;
-        uint64 spared;
-    }
-
-    /// @dev Two slots, and the price, which only the short market's changes read. Values: millionths of a quote token.
-    struct State {
+    /// @dev Two slots. Values: millionths of a quote token. What is due to a side since it last took: billionths of a
+    /// second at the full rate, while it was heavy (`charged`) and while the other was (`spared`).
+    struct Ledger {
         uint80 valueLong;
         uint80 valueShort;
         int64 skew; //       WAD, at updatedAt
         uint32 updatedAt;
-        Due long;
-        Due short;
+        uint64 chargedLong;
+        uint64 sparedLong;
+        uint64 chargedShort;
+        uint64 sparedShort;
+    }
+
+    struct State {
+        Ledger ledger;
         uint256 price; //    of the base token in the quote token, Q128.128: the last Fresh one
     }
 
@@ -42,42 +42,36 @@ library Funding {
     int256 private constant LN2 = 693_147_180_559_945_309;
     uint256 private constant DEBT_UNITS = 1e12; // in a millionth of a whole token
 
-    /// @notice The state as it is now.
-    function advanced(State storage self, Terms memory terms) internal view returns (State memory s) {
-        s = self;
-        uint256 elapsed = block.timestamp - s.updatedAt;
-        if (elapsed == 0) return s;
-        int256 target = targetOf(s.valueLong, s.valueShort, terms);
-        (int256 skew, int256 heavyLong, int256 heavyShort) = _follow(s.skew, target, elapsed, terms.halfLife);
-        s.skew = int64(skew);
-        s.updatedAt = uint32(block.timestamp);
-        s.long.charged = _plus(s.long.charged, heavyLong);
-        s.long.spared = _plus(s.long.spared, heavyShort);
-        s.short.charged = _plus(s.short.charged, heavyShort);
-        s.short.spared = _plus(s.short.spared, heavyLong);
+    /// @notice The ledger as it is now.
+    function advanced(State storage self, Terms memory terms) internal view returns (Ledger memory l) {
+        l = self.ledger;
+        uint256 elapsed = block.timestamp - l.updatedAt;
+        if (elapsed == 0) return l;
+        int256 target = targetOf(l.valueLong, l.valueShort, terms);
+        (int256 skew, int256 heavyLong, int256 heavyShort) = _follow(l.skew, target, elapsed, terms.halfLife);
+        l.skew = int64(skew);
+        l.updatedAt = uint32(block.timestamp);
+        l.chargedLong = _plus(l.chargedLong, heavyLong);
+        l.sparedLong = _plus(l.sparedLong, heavyShort);
+        l.chargedShort = _plus(l.chargedShort, heavyShort);
+        l.sparedShort = _plus(l.sparedShort, heavyLong);
     }
 
     /// @notice Records what a side owes now (debt units, 18 decimals), and that it has been charged up to now.
     function push(State storage self, Terms memory terms, bool isLong, uint256 debt) internal {
-        State memory s = advanced(self, terms);
+        Ledger memory l = advanced(self, terms);
         uint256 millionths = debt / DEBT_UNITS;
         if (isLong) {
-            s.valueLong = _cap80(millionths);
-            delete s.long;
+            l.valueLong = _cap80(millionths);
+            l.chargedLong = l.sparedLong = 0;
         } else {
             // A price above 2¹²⁸ whole tokens overflows nothing before the cap.
-            s.valueShort = _cap80(
-                FixedPointMathLib.fullMulDiv(Math.min(millionths, 1 << 100), s.price, 1 << 128)
+            l.valueShort = _cap80(
+                FixedPointMathLib.fullMulDiv(Math.min(millionths, 1 << 100), self.price, 1 << 128)
             );
-            delete s.short;
+            l.chargedShort = l.sparedShort = 0;
         }
-        (self.valueLong, self.valueShort, self.skew, self.updatedAt) = (
-            s.valueLong,
-            s.valueShort,
-            s.skew,
-            s.updatedAt
-        );
-        (self.long, self.short) = (s.long, s.short);
+        self.ledger = l;
     }
 
     /// @notice Where the skew goes while the values stay: the imbalance beyond the dead band, WAD.

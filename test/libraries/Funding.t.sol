@@ -23,19 +23,17 @@ contract FundingTest is Test {
     ) private returns (Funding.Terms memory terms) {
         terms = Funding.Terms({deadBand: 0.05e18, halfLife: bound(halfLife, 1 hours, 30 days), floor: 1e12});
         VM.warp(START);
-        Funding.State memory s;
+        Funding.Ledger memory s;
         s.valueLong = uint80(bound(long, 0, 1e21));
         s.valueShort = uint80(bound(short, 0, 1e21));
         s.skew = int64((skew % int256(WAD + 1)));
         s.updatedAt = uint32(START);
-        s.price = ONE;
-        _once = s;
-        _often = s;
+        (_once.ledger, _often.ledger) = (s, s);
+        _once.price = ONE;
     }
 
     function _poke(Funding.Terms memory terms) private {
-        Funding.State memory s = _often.advanced(terms);
-        (_often.skew, _often.updatedAt, _often.long, _often.short) = (s.skew, s.updatedAt, s.long, s.short);
+        _often.ledger = _often.advanced(terms);
     }
 
     function testFuzz_F1_pokesChangeNothing(
@@ -58,16 +56,16 @@ contract FundingTest is Test {
             _poke(terms);
             pokes++;
         }
-        Funding.State memory once = _once.advanced(terms);
-        Funding.State memory often = _often.advanced(terms);
+        Funding.Ledger memory once = _once.advanced(terms);
+        Funding.Ledger memory often = _often.advanced(terms);
         // A poke truncates the skew by some WAD⁻¹, which lasts for a half-life, and every due by a billionth of a second.
         uint256 skewError = 4 * (pokes + 1);
         uint256 dueError = 2 * (pokes + 1) + (skewError * (elapsed + 2 * terms.halfLife)) / 1e9;
         assertNear(_unsigned(once.skew), _unsigned(often.skew), skewError, "skew");
-        assertNear(once.long.charged, often.long.charged, dueError, "longs charged");
-        assertNear(once.long.spared, often.long.spared, dueError, "longs spared");
-        assertNear(once.short.charged, often.short.charged, dueError, "shorts charged");
-        assertNear(once.short.spared, often.short.spared, dueError, "shorts spared");
+        assertNear(once.chargedLong, often.chargedLong, dueError, "longs charged");
+        assertNear(once.sparedLong, often.sparedLong, dueError, "longs spared");
+        assertNear(once.chargedShort, often.chargedShort, dueError, "shorts charged");
+        assertNear(once.sparedShort, often.sparedShort, dueError, "shorts spared");
     }
 
     function testFuzz_F2_boundedAndTowardsTheTarget(
@@ -80,19 +78,19 @@ contract FundingTest is Test {
         Funding.Terms memory terms = _set(long, short, skew, halfLife);
         elapsed = bound(elapsed, 1, 100 * 365 days);
         VM.warp(START + elapsed);
-        int256 target = Funding.targetOf(_once.valueLong, _once.valueShort, terms);
-        int256 start = _once.skew;
-        Funding.State memory s = _once.advanced(terms);
+        int256 target = Funding.targetOf(_once.ledger.valueLong, _once.ledger.valueShort, terms);
+        int256 start = _once.ledger.skew;
+        Funding.Ledger memory s = _once.advanced(terms);
         assertLe(_unsigned(target), WAD + WAD, "the target is at most the full rate");
         assertTrue(target <= int256(WAD) && target >= -int256(WAD), "the target is at most the full rate");
         (int256 least, int256 most) = start < target ? (start, target) : (target, start);
         assertTrue(s.skew >= least && s.skew <= most, "between where it was and its target");
         // Nobody is charged for more than the time that has passed, and only the heavy side is.
-        assertLe(uint256(s.long.charged) + s.short.charged, elapsed * 1e9, "at most the full rate");
-        assertEq(s.long.charged, s.short.spared, "who is charged, and who is spared meanwhile");
-        assertEq(s.short.charged, s.long.spared, "who is charged, and who is spared meanwhile");
-        if (start >= 0 && target >= 0) assertEq(s.short.charged, 0, "shorts were never heavy");
-        if (start <= 0 && target <= 0) assertEq(s.long.charged, 0, "longs were never heavy");
+        assertLe(uint256(s.chargedLong) + s.chargedShort, elapsed * 1e9, "at most the full rate");
+        assertEq(s.chargedLong, s.sparedShort, "who is charged, and who is spared meanwhile");
+        assertEq(s.chargedShort, s.sparedLong, "who is charged, and who is spared meanwhile");
+        if (start >= 0 && target >= 0) assertEq(s.chargedShort, 0, "shorts were never heavy");
+        if (start <= 0 && target <= 0) assertEq(s.chargedLong, 0, "longs were never heavy");
     }
 
     function testFuzz_F2_imbalanceWithinTheDeadBandIsFree(uint256 long, uint256 part) public {
@@ -116,14 +114,14 @@ contract FundingTest is Test {
         bool isLong
     ) public {
         Funding.Terms memory terms = _set(0, 0, skew, 12 hours);
-        _once.valueLong = uint80(long);
-        _once.valueShort = uint80(short);
+        _once.ledger.valueLong = uint80(long);
+        _once.ledger.valueShort = uint80(short);
         VM.warp(START + (elapsed % (type(uint32).max - START)));
         _once.price = price;
         _once.push(terms, isLong, debt);
-        Funding.Due memory own = isLong ? _once.long : _once.short;
-        assertEq(own.charged, 0, "taken");
-        assertEq(own.spared, 0, "taken");
+        Funding.Ledger memory l = _once.ledger;
+        assertEq(isLong ? l.chargedLong : l.chargedShort, 0, "taken");
+        assertEq(isLong ? l.sparedLong : l.sparedShort, 0, "taken");
     }
 
     function test_halfLife() public {
@@ -138,13 +136,13 @@ contract FundingTest is Test {
         Funding.Terms memory terms = _set(0, 0, 0, 12 hours);
         _once.price = 2_000 * ONE;
         _once.push(terms, false, 3e18);
-        assertEq(_once.valueShort, 6_000e6, "at that price");
+        assertEq(_once.ledger.valueShort, 6_000e6, "at that price");
         _once.push(terms, false, 1e18);
-        assertEq(_once.valueShort, 2_000e6, "at the last one");
+        assertEq(_once.ledger.valueShort, 2_000e6, "at the last one");
         _once.price = 1_000 * ONE;
         _once.push(terms, true, 500e18);
-        assertEq(_once.valueLong, 500e6, "is in the quote token already");
-        assertEq(_once.valueShort, 2_000e6, "until the short market says so");
+        assertEq(_once.ledger.valueLong, 500e6, "is in the quote token already");
+        assertEq(_once.ledger.valueShort, 2_000e6, "until the short market says so");
     }
 
     /// @dev −WAD … WAD as 0 … 2 WAD.
