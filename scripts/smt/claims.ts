@@ -227,10 +227,21 @@ export const CLAIMS: Claim[] = [
     name: "AdaptiveRate: growth, and the index that it makes",
     library: "AdaptiveRate",
     functions: ["growth"],
-    given: "uint256 rate, uint32 elapsed, uint104 index",
-    says: `require(rate <= 4 * uint256(AdaptiveRate.MAX));
-        uint256 growth = AdaptiveRate.growth(rate, elapsed);
+    given: "uint256 exponent, uint104 index",
+    says: `uint256 growth = AdaptiveRate.growth(exponent);
         assert(growth >= 1e18 && growth <= 486e24);
         assert(Math.ceilDiv(index * growth, 1e18) >= index);`,
+  },
+  {
+    name: "Funding: the target is at most the full rate",
+    library: "Funding",
+    functions: ["targetOf"],
+    structs: ["Terms"],
+    given: "uint80 long, uint80 short, uint256 deadBand, uint80 floor",
+    says: `require(floor > 0 && deadBand <= 0.5e18);
+        int256 target = Funding.targetOf(long, short, Funding.Terms(deadBand, 1 hours, floor));
+        assert(target <= 1e18 && target >= -1e18);
+        assert(long < short || target >= 0);
+        assert(long > short || target <= 0);`,
   },
 ];
