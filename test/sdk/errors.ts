@@ -65,8 +65,8 @@ describe("SDK errors", () => {
       ["NotTriggered", [69n * wad, 74n * wad], "it waits for an LTV of 74.00 %: now an LTV of 69.00 %"],
       [
         "NotTriggered",
-        [2n ** 128n / 2_000n + 1n, 2n ** 128n / 2_100n],
-        "it waits for a price of 0.00047619: now a price of 0.00050000",
+        [2n ** 128n / 2_000n, 2n ** 128n / 2_100n],
+        "it waits for a price of 1 / 2,100.00: now a price of 1 / 2,000.00",
       ],
       [
         "NotTriggered",

@@ -214,7 +214,8 @@ function percent(bps: bigint): string {
 /** An order's level: no LTV is as large as any price. */
 function orderLevel(value: bigint): string {
   if (value < 2n ** 64n) return `an LTV of ${formatPercent(value)}`;
-  return `a price of ${formatPrice(value, value < Q128 ? 8 : 2)}`;
+  // A short's market has the inverse of the price that people talk of.
+  return `a price of ${value < Q128 ? `1 / ${formatPrice((Q128 * Q128) / value)}` : formatPrice(value)}`;
 }
 
 function level(value: bigint): string {
