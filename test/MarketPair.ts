@@ -295,6 +295,19 @@ describe("MarketPair", function () {
     expect((await ledgerOf(long)).borrowIndex).to.be.closeTo(lens, lens / 10n ** 8n); // a second later
   });
 
+  it("charges next to nothing for a book that was turned over for a block", async () => {
+    await goShort(1_000_000n * USDC, 250n * ETH);
+    const before = await pair.read();
+    await goLong(15_000n * ETH, 12_000_000n * USDC);
+    await networkHelpers.time.setNextBlockTimestamp((await timeOf()) + 12n);
+    await long.vault.connect(bull).adjust(bull, 0n, ALL, ALL, bull, "0x");
+    const after = await pair.read();
+    expect(after.valueLong).to.equal(0n);
+    // 12 seconds of a half-life of 12 hours: 0.02 % of the way at most
+    expect(after.skew - before.skew).to.be.within(1n, WAD / 5_000n);
+    expect((await pair.dueOf(long.vault)).surcharge).to.equal(0n);
+  });
+
   it("changes nothing for anyone but its markets", async () => {
     await goLong(15_000n * ETH, 12_000_000n * USDC);
     const before = await pair.read();
