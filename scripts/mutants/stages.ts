@@ -47,6 +47,8 @@ const RAMPS = mocha("Ramps.ts");
 const CASCADE = mocha("Cascade.ts");
 const WIND_DOWN = mocha("WindDown.ts");
 const ACCESS = mocha("deploy/access.ts");
+const FUNDING = solidity("libraries/Funding.t.sol");
+const PAIR = mocha("MarketPair.ts");
 const TINY: Stage = { ...mocha("libraries/tiny-index.ts"), kind: "source" };
 
 const ALL = [
@@ -56,7 +58,7 @@ const ALL = [
   NEVER_PAUSED,
   RAMPS,
   CASCADE,
-  ...late(FLASH, LENS, WIND_DOWN, MODEL),
+  ...late(FLASH, LENS, WIND_DOWN, PAIR, MODEL),
 ];
 
 /** The files that are mutated, and what may kill their mutants. */
@@ -85,4 +87,6 @@ export const STAGES: Record<string, Stage[]> = {
   "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ...ADAPTER, ...VAULT],
   "contracts/libraries/Market.sol": [MARKET, RAMP, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
   "contracts/libraries/Lending.sol": ALL,
+  "contracts/libraries/Funding.sol": [FUNDING, PAIR],
+  "contracts/MarketPair.sol": [PAIR, ACCESS],
 };
