@@ -94,7 +94,14 @@ describe("MarketPair", function () {
     expect([view.long, view.short]).to.deep.equal([long.vault.target, short.vault.target]);
     for (const { vault } of [long, short]) expect(await vault.PAIR()).to.equal(pair.target);
     expect(await local.markets["wbtc-usdc"]!.vault.PAIR()).to.equal(ethers.ZeroAddress);
-    expect(terms.floor).to.equal(FLOOR);
+    expect(terms).to.deep.equal({
+      maxRate: 9_512_937_595n, // 30 % a year
+      deadBand: WAD / 20n,
+      halfLife: 12n * HOUR,
+      insuranceShare: 50n,
+      sparedShare: 50n,
+      floor: FLOOR,
+    });
   });
 
   it("values what both sides owe: the short's at the last Fresh price", async () => {
