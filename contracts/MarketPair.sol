@@ -47,7 +47,6 @@ contract MarketPair is IMarketPair, AccessManaged {
         INSURANCE_SHARE = t.insuranceShare;
         SPARED_SHARE = t.sparedShare;
         FLOOR = t.floor;
-        _funding.ledger.updatedAt = uint32(block.timestamp);
     }
 
     /// @inheritdoc IMarketPair

@@ -350,6 +350,15 @@ describe("MarketPair", function () {
     await expect(other.link(long.vault, wbtc))
       .to.be.revertedWithCustomError(other, "NotMirrored")
       .withArgs(long.vault, wbtc);
+    // Half a mirror image, either half.
+    for (const [one, two] of [
+      [wbtc, short.vault],
+      [short.vault, wbtc],
+    ] as const) {
+      await expect(other.link(one, two))
+        .to.be.revertedWithCustomError(other, "NotMirrored")
+        .withArgs(one, two);
+    }
     await expect(other.link(long.vault, short.vault))
       .to.emit(other, "Link")
       .withArgs(long.vault, short.vault);

@@ -91,7 +91,8 @@ library Funding {
         }
     }
 
-    /// @dev The skew after `elapsed` seconds, and its integral, WAD seconds: where it is positive, and where it is negative.
+    /// @dev The skew after `elapsed` seconds, and the integral of its size, WAD seconds: while it was positive, and while it was
+    /// negative. Never both below 0; one that is stands for 0.
     function _follow(
         int256 skew,
         int256 target,
@@ -105,22 +106,20 @@ library Funding {
             int256 distance = skew - target;
             end = target + (distance * decay) / WAD;
             int256 total = target * int256(elapsed) + (distance * life * (WAD - decay)) / (WAD * WAD);
-            int256 first = total;
+            (heavyLong, heavyShort) = (total, -total);
             if ((skew > 0 && end < 0) || (skew < 0 && end > 0)) {
-                // Up to where it is 0.
+                // Apart: up to where it is 0, and from there.
                 int256 logarithm = FixedPointMathLib.lnWad(((target - skew) * WAD) / target);
-                first = (life * (skew + (target * logarithm) / WAD)) / WAD;
-                if (skew > 0 ? first < 0 : first > 0) first = 0;
-                int256 second = total - first;
-                if (skew > 0 ? second > 0 : second < 0) second = 0;
-                return skew > 0 ? (end, first, -second) : (end, second, -first);
+                int256 first = (life * (skew + (target * logarithm) / WAD)) / WAD;
+                (heavyLong, heavyShort) = skew > 0 ? (first, first - total) : (total - first, -first);
             }
-            return total > 0 ? (end, total, int256(0)) : (end, int256(0), -total);
         }
     }
 
-    /// @dev Adds WAD seconds, in billionths of a second; saturates after five centuries.
+    /// @dev Adds WAD seconds, in billionths of a second; saturates after five centuries. A piece that is all but nothing can
+    /// round to the other sign.
     function _plus(uint64 due, int256 integral) private pure returns (uint64) {
+        if (integral <= 0) return due;
         return uint64(Math.min(due + uint256(integral) / 1e9, type(uint64).max));
     }
 

@@ -124,6 +124,41 @@ contract FundingTest is Test {
         assertEq(isLong ? l.sparedLong : l.sparedShort, 0, "taken");
     }
 
+    /// @dev A piece so small that its rounding has the other sign: a wrong sign would be the greatest due there is.
+    function test_F2_aPieceThatIsAllButNothingChargesNobody() public {
+        Funding.Terms memory terms = Funding.Terms({deadBand: 0, halfLife: 12 hours, floor: 1});
+        for (uint256 i = 0; i < 2; i++) {
+            VM.warp(START);
+            Funding.Ledger memory l;
+            (l.valueLong, l.valueShort) = (5e17 - 4_381_582, 5e17 + 4_381_582);
+            l.skew = 424_300_038_814_548_033;
+            if (i == 1) (l.valueLong, l.valueShort, l.skew) = (l.valueShort, l.valueLong, -l.skew);
+            l.updatedAt = uint32(START);
+            _once.ledger = l;
+            assertEq(
+                _unsigned(Funding.targetOf(5e17 - 4_381_582, 5e17 + 4_381_582, terms)),
+                WAD - 8_763_164,
+                "target"
+            );
+            VM.warp(START + 1_533_378);
+            l = _once.advanced(terms);
+            assertTrue(i == 0 ? l.skew < 0 : l.skew > 0, "has just crossed");
+            (uint256 heavy, uint256 light) = i == 0
+                ? (l.chargedLong, l.chargedShort)
+                : (l.chargedShort, l.chargedLong);
+            assertEq(light, 0, "all but nothing");
+            // skew × life: 0.4243 × 62,324 s
+            assertNear(heavy, 26_444e9, 1e9, "the other side is charged as ever");
+        }
+    }
+
+    function test_F2_noTimeChargesNobody() public {
+        Funding.Terms memory terms = _set(1e20, 0, int256(WAD / 2), 12 hours);
+        Funding.Ledger memory l = _once.advanced(terms);
+        assertEq(l.skew, _once.ledger.skew, "skew");
+        assertEq(uint256(l.chargedLong) + l.sparedLong + l.chargedShort + l.sparedShort, 0, "dues");
+    }
+
     function test_halfLife() public {
         Funding.Terms memory terms = _set(1e20, 0, 0, 12 hours);
         VM.warp(START + terms.halfLife);

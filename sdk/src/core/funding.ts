@@ -71,21 +71,15 @@ export function advanceSkew(
   const end = target + (distance * decay) / WAD;
   const total = target * elapsed + (distance * tau * (WAD - decay)) / (WAD * WAD);
   const crosses = skew !== 0n && end !== 0n && skew < 0n !== end < 0n;
-  const pieces = crosses ? split(skew, target, tau, total) : [total];
-  let [long, short] = [0n, 0n];
-  for (const piece of pieces) {
-    if (piece > 0n) long += piece;
-    else short -= piece;
+  let [long, short] = [total, -total];
+  if (crosses) {
+    // Apart: up to where it is 0, and from there.
+    const x = ((target - skew) * WAD) / target;
+    const first = (tau * (skew + (target * lnWad(x)) / WAD)) / WAD;
+    [long, short] = skew > 0n ? [first, first - total] : [total - first, -first];
   }
-  return { skew: end, long, short };
-}
-
-/** The integral until the skew is 0, and after that. */
-function split(skew: bigint, target: bigint, tau: bigint, total: bigint): [bigint, bigint] {
-  const ofSign = (x: bigint, sign: bigint) => (sign > 0n ? max(x, 0n) : min(x, 0n));
-  const x = ((target - skew) * WAD) / target;
-  const first = ofSign((tau * (skew + (target * lnWad(x)) / WAD)) / WAD, skew);
-  return [first, ofSign(total - first, target)];
+  // A piece that is all but nothing can round to the other sign.
+  return { skew: end, long: max(long, 0n), short: max(short, 0n) };
 }
 
 /** The pair at `now`; what is due stays due. */
