@@ -171,8 +171,8 @@ contract Vault is
 
         TickBook.Outcome memory out = _market.book.change(
             _market.book.position[TickBook.keyOf(owner, sub)],
-            _toUnits(collateralDelta, u),
-            _toBook(debtDelta, ledger.borrowIndex, u),
+            Market.collateralChange(collateralDelta, u),
+            Market.bookChange(debtDelta, ledger.borrowIndex, u),
             acts,
             SPACING
         );
@@ -551,32 +551,6 @@ contract Vault is
             u
         );
         require(collateral <= collateralCap, CollateralCapExceeded(collateral, collateralCap));
-    }
-
-    function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
-        if (delta == 0 || delta == type(int256).min) return delta;
-        uint256 amount = delta > 0 ? uint256(delta) : uint256(-delta);
-        require(amount <= type(uint128).max, AmountTooLarge(amount, type(uint128).max));
-        if (delta < 0) return -int256(Market.collateralUnitsUp(amount, u));
-        uint256 units = Market.collateralUnitsDown(amount, u);
-        require(units != 0, ZeroAmount());
-        return int256(units);
-    }
-
-    function _toBook(int256 delta, uint256 borrowIndex, Market.Units memory u) private pure returns (int256) {
-        if (delta == 0) return 0;
-        if (delta > 0) {
-            require(
-                delta <= int256(uint256(type(uint128).max)),
-                AmountTooLarge(uint256(delta), type(uint128).max)
-            );
-            return int256(Market.bookUp(Market.debtUnitsUp(uint256(delta), u), borrowIndex));
-        }
-        // Whoever repays more than 2¹²⁸ repays everything.
-        uint256 amount = delta < -int256(uint256(type(uint128).max)) ? type(uint128).max : uint256(-delta);
-        uint256 book = Market.bookDown(Market.debtUnitsDown(amount, u), borrowIndex);
-        require(book != 0, ZeroAmount());
-        return -int256(book);
     }
 
     function _setOperator(address owner, address operator, bool approved) private {

@@ -23,7 +23,6 @@ import {
   common,
   describe,
   type Desk,
-  openDesk,
   percent,
   price,
   print,
@@ -34,6 +33,7 @@ import {
   table,
   tokenOf,
   whole,
+  withDesk,
 } from "./trade/desk.ts";
 import { addProtect } from "./trade/protect.ts";
 import { addRecover } from "./trade/recover.ts";
@@ -155,27 +155,28 @@ trading(program.command("close").description("closes a position"))
 common(program.command("positions").description("lists what an account has"))
   .option("--owner <address>", "whose; by default yours")
   .action(async (options: Common & { owner?: string }) => {
-    const desk = await openDesk(options, options.owner);
-    try {
-      const rows = await desk.positions();
-      if (options.json) {
-        print(rows);
-        return;
-      }
-      if (rows.length === 0) {
-        console.log(`${desk.owner} has no positions`);
-        return;
-      }
-      table([
-        ["market", "sub", "collateral", "debt", "leverage", "LTV", "health", "liquidation at"],
-        ...rows.map(({ market, sub, figures: f }) => {
-          const reading = desk.readings.find(({ addresses }) => addresses.id === market)!;
-          return [market, String(sub), ...describe(f, reading).map(([, text]) => text)];
-        }),
-      ]);
-    } finally {
-      desk.close();
-    }
+    await withDesk(
+      options,
+      async (desk) => {
+        const rows = await desk.positions();
+        if (options.json) {
+          print(rows);
+          return;
+        }
+        if (rows.length === 0) {
+          console.log(`${desk.owner} has no positions`);
+          return;
+        }
+        table([
+          ["market", "sub", "collateral", "debt", "leverage", "LTV", "health", "liquidation at"],
+          ...rows.map(({ market, sub, figures: f }) => {
+            const reading = desk.readings.find(({ addresses }) => addresses.id === market)!;
+            return [market, String(sub), ...describe(f, reading).map(([, text]) => text)];
+          }),
+        ]);
+      },
+      options.owner,
+    );
   });
 
 trading(
@@ -207,8 +208,7 @@ addProtect(program);
 addRecover(program);
 
 async function transfer(options: Trading & { toSub: bigint }): Promise<void> {
-  const desk = await openDesk(options);
-  try {
+  await withDesk(options, async (desk) => {
     const market = desk.find(options.market, options.side);
     const request = await desk.request(options, market, true);
     const { position, transaction } = await quoteTransfer(desk.contracts, {
@@ -221,14 +221,11 @@ async function transfer(options: Trading & { toSub: bigint }): Promise<void> {
       console.log(`\ntransactions: ${transaction.words}`);
     }
     await submit(desk, options, [transaction], { position });
-  } finally {
-    desk.close();
-  }
+  });
 }
 
 async function run(options: Trading, ask: (desk: Desk) => Promise<TradeQuote>): Promise<void> {
-  const desk = await openDesk(options);
-  try {
+  await withDesk(options, async (desk) => {
     const quote = await ask(desk);
     const transactions = await transactionsOf(desk.contracts, quote, symbolsOf(desk));
     if (!options.json)
@@ -242,9 +239,7 @@ async function run(options: Trading, ask: (desk: Desk) => Promise<TradeQuote>): 
       throw new Refusal(`the market would refuse it: ${refusal.words}`);
     }
     await submit(desk, options, transactions, { quote });
-  } finally {
-    desk.close();
-  }
+  });
 }
 
 function preview(desk: Desk, quote: TradeQuote, words: string[]): void {

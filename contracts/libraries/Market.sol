@@ -5,6 +5,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {BrakeLevel} from "../interfaces/IEmergencyBrake.sol";
 import {IMarketPair} from "../interfaces/IMarketPair.sol";
 import {IOracleAdapter, PriceState} from "../interfaces/IOracleAdapter.sol";
+import {IVault} from "../interfaces/IVault.sol";
 import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {AdaptiveRate} from "./AdaptiveRate.sol";
 import {TickBook} from "./TickBook.sol";
@@ -78,8 +79,9 @@ library Market {
         Cascade cascade; //            slot 13
     }
 
-    /// @dev What a market never changes: units, grid and pair (0: none). A token amount × multiplier / divisor is its book units; one of
-    /// the two is 1. Debt units have 18 decimals; collateral units 18 or, for an astronomic supply, fewer.
+    /// @dev What a market never changes: units, grid and pair (0: none). A token amount × multiplier / divisor is its
+    /// book units; one of the two is 1. Debt units have 18 decimals; collateral units 18 or, for an astronomic supply,
+    /// fewer.
     struct Units {
         int24 spacing;
         uint256 collateralMultiplier;
@@ -244,6 +246,34 @@ library Market {
 
     function collateralTokensDown(uint256 units, Units memory u) internal pure returns (uint256) {
         return (units * u.collateralDivisor) / u.collateralMultiplier;
+    }
+
+    /// @notice A change of collateral, tokens → units, rounded against its owner. The least int256 (all) stays itself.
+    function collateralChange(int256 tokens, Units memory u) internal pure returns (int256) {
+        if (tokens == 0 || tokens == type(int256).min) return tokens;
+        uint256 amount = tokens > 0 ? uint256(tokens) : uint256(-tokens);
+        require(amount <= type(uint128).max, IVault.AmountTooLarge(amount, type(uint128).max));
+        if (tokens < 0) return -int256(collateralUnitsUp(amount, u));
+        uint256 units = collateralUnitsDown(amount, u);
+        require(units != 0, IVault.ZeroAmount());
+        return int256(units);
+    }
+
+    /// @notice A change of debt, tokens → book debt, rounded against its owner.
+    function bookChange(int256 tokens, uint256 index, Units memory u) internal pure returns (int256) {
+        if (tokens == 0) return 0;
+        if (tokens > 0) {
+            require(
+                tokens <= int256(uint256(type(uint128).max)),
+                IVault.AmountTooLarge(uint256(tokens), type(uint128).max)
+            );
+            return int256(bookUp(debtUnitsUp(uint256(tokens), u), index));
+        }
+        // Whoever repays more than 2¹²⁸ repays everything.
+        uint256 amount = tokens < -int256(uint256(type(uint128).max)) ? type(uint128).max : uint256(-tokens);
+        uint256 book = bookDown(debtUnitsDown(amount, u), index);
+        require(book != 0, IVault.ZeroAmount());
+        return -int256(book);
     }
 
     /// @notice Price in book debt per collateral unit, Q128.128, rounded down.

@@ -385,8 +385,8 @@ contract Lens is ILens {
         int256 debtDelta
     ) private view returns (TickBook.Outcome memory out) {
         require(collateralDelta != 0 || debtDelta != 0, IVault.ZeroAmount());
-        int256 collateral = _toUnits(collateralDelta, r.units);
-        int256 debt = _toBook(debtDelta, r);
+        int256 collateral = Market.collateralChange(collateralDelta, r.units);
+        int256 debt = Market.bookChange(debtDelta, r.ledger.borrowIndex, r.units);
         TickBook.Position memory stored = r.positionOf(owner, sub);
         TickBook.Node memory node;
         (, node, out.oldDebt) = r.resolve(stored);
@@ -493,29 +493,6 @@ contract Lens is ILens {
         (uint32 id, TickBook.Node memory node) = r.nodeAt(out.newTick);
         if (id == before.node && node.count == 1) return debt;
         debt = (((debt * TickBook.INDEX_ONE) / node.index) * node.index) / TickBook.INDEX_ONE;
-    }
-
-    function _toUnits(int256 delta, Market.Units memory u) private pure returns (int256) {
-        if (delta == 0 || delta == type(int256).min) return delta;
-        uint256 amount = uint256(delta > 0 ? delta : -delta);
-        require(amount <= type(uint128).max, IVault.AmountTooLarge(amount, type(uint128).max));
-        if (delta < 0) return -int256(Market.collateralUnitsUp(amount, u));
-        uint256 units = Market.collateralUnitsDown(amount, u);
-        require(units != 0, IVault.ZeroAmount());
-        return int256(units);
-    }
-
-    function _toBook(int256 delta, MarketReader.Reading memory r) private pure returns (int256) {
-        if (delta == 0) return 0;
-        uint256 most = type(uint128).max;
-        if (delta > 0) {
-            require(uint256(delta) <= most, IVault.AmountTooLarge(uint256(delta), most));
-            return int256(Market.bookUp(Market.debtUnitsUp(uint256(delta), r.units), r.ledger.borrowIndex));
-        }
-        uint256 amount = delta < -int256(most) ? most : uint256(-delta);
-        uint256 book = Market.bookDown(Market.debtUnitsDown(amount, r.units), r.ledger.borrowIndex);
-        require(book != 0, IVault.ZeroAmount());
-        return -int256(book);
     }
 
     // ------------------------------------------------------------------ liquidation

@@ -57,8 +57,21 @@ export function common(command: Command): Command {
 
 export type Desk = Awaited<ReturnType<typeof openDesk>>;
 
-export async function openDesk(options: Common, whose?: string) {
+/** Acts with a desk, and lets go of its node afterwards. `whose` account, if not the signer's. */
+export async function withDesk<T>(
+  options: Common,
+  act: (desk: Desk) => Promise<T>,
+  whose?: string,
+): Promise<T> {
   const provider = new JsonRpcProvider(options.rpc, undefined, { batchMaxCount: 1 });
+  try {
+    return await act(await openDesk(provider, options, whose));
+  } finally {
+    provider.destroy();
+  }
+}
+
+async function openDesk(provider: JsonRpcProvider, options: Common, whose?: string) {
   const { chainId } = await provider.getNetwork();
   const addresses = await loadAddresses(
     options.addresses ?? new URL(`../../deploy/addresses/${chainId}.json`, import.meta.url),
@@ -152,7 +165,6 @@ export async function openDesk(options: Common, whose?: string) {
       slippage: o.slippage,
       deadline: BigInt((await provider.getBlock("latest"))!.timestamp) + o.deadline,
     }),
-    close: () => provider.destroy(),
   };
 }
 

@@ -29,7 +29,6 @@ import {
   common,
   describe,
   type Desk,
-  openDesk,
   percent,
   price,
   print,
@@ -40,6 +39,7 @@ import {
   table,
   tokenOf,
   whole,
+  withDesk,
 } from "./desk.ts";
 
 interface Creating extends Common {
@@ -110,21 +110,17 @@ export function addProtect(program: Command): void {
   common(protect.command("cancel").description("takes an order back"))
     .argument("<id>", "of the order", whole)
     .action(async (id: bigint, options: Common) => {
-      const desk = await openDesk(options);
-      try {
+      await withDesk(options, async (desk) => {
         const order = (await ordersOf(desk.contracts, desk.owner)).find((each) => each.id === id);
         if (!order) throw new Refusal(`${desk.owner} has no order ${id}`);
         if (!options.json) table([HEADINGS, await rowOf(desk, order)]);
         await submit(desk, options, [cancelTransaction(desk.contracts, id)], { order });
-      } finally {
-        desk.close();
-      }
+      });
     });
 }
 
 async function create(options: Creating): Promise<void> {
-  const desk = await openDesk(options);
-  try {
+  await withDesk(options, async (desk) => {
     const preview = await previewOrder(desk.contracts, await requestOf(desk, options));
     const transactions = await orderTransactions(desk.contracts, preview, symbolsOf(desk));
     if (!options.json) {
@@ -132,9 +128,7 @@ async function create(options: Creating): Promise<void> {
       console.log(`\ntransactions: ${transactions.map(({ words }) => words).join("; ")}`);
     }
     await submit(desk, options, transactions, { preview: { ...preview, request: undefined } });
-  } finally {
-    desk.close();
-  }
+  });
 }
 
 async function requestOf(desk: Desk, o: Creating) {
@@ -209,15 +203,16 @@ function show(
 }
 
 async function list(options: Common & { owner?: string }): Promise<void> {
-  const desk = await openDesk(options, options.owner);
-  try {
-    const orders = await ordersOf(desk.contracts, desk.owner);
-    if (options.json) print(orders);
-    else if (orders.length === 0) console.log(`${desk.owner} has no orders`);
-    else table([HEADINGS, ...(await Promise.all(orders.map(async (order) => rowOf(desk, order))))]);
-  } finally {
-    desk.close();
-  }
+  await withDesk(
+    options,
+    async (desk) => {
+      const orders = await ordersOf(desk.contracts, desk.owner);
+      if (options.json) print(orders);
+      else if (orders.length === 0) console.log(`${desk.owner} has no orders`);
+      else table([HEADINGS, ...(await Promise.all(orders.map(async (order) => rowOf(desk, order))))]);
+    },
+    options.owner,
+  );
 }
 
 const HEADINGS = ["order", "market", "sub", "kind", "when", "to", "times", "expires", "now"];

@@ -10,7 +10,7 @@ import {
 import type { Command } from "commander";
 import { getAddress, isAddress } from "ethers";
 
-import { argument, type Common, common, type Desk, openDesk, print, submit, table } from "./desk.ts";
+import { argument, type Common, common, type Desk, print, submit, table, withDesk } from "./desk.ts";
 
 interface Recovering extends Common {
   of: string;
@@ -44,14 +44,11 @@ export function addRecover(program: Command): void {
 
   command("status", "who owns and guards the account, and what is pending").action(
     async (options: Recovering) => {
-      const desk = await openDesk(options);
-      try {
+      await withDesk(options, async (desk) => {
         const state = await readAccount(desk.contracts, options.of);
         if (options.json) print(state);
         else table(describe(state));
-      } finally {
-        desk.close();
-      }
+      });
     },
   );
 
@@ -104,8 +101,7 @@ async function run(
   options: Recovering,
   ask: (desk: Desk, state: RecoverableAccount) => Promise<{ transaction: Transaction; rows: string[][] }>,
 ): Promise<void> {
-  const desk = await openDesk(options);
-  try {
+  await withDesk(options, async (desk) => {
     const state = await readAccount(desk.contracts, options.of);
     const { transaction, rows } = await ask(desk, state);
     const { to, data } = transaction;
@@ -115,9 +111,7 @@ async function run(
       console.log(`\ntransactions: ${transaction.words}`);
     }
     await submit(desk, options, [transaction], { account: state });
-  } finally {
-    desk.close();
-  }
+  });
 }
 
 function describe({

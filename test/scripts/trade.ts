@@ -131,7 +131,7 @@ describe("npm run trade", function () {
       ...["--tip", "0.002", "--budget", "4", "--times", "3", "--yes"],
     );
     expect(topUp).to.match(/\nadds +2\.\d+ WETH\ntakes at most +4\.000000 WETH in all\n/);
-    expect(topUp).to.match(/approve WETH for the orders: just their budgets/);
+    expect(topUp).to.match(/approve WETH for the orders: just what is needed/);
     const list = await trade("protect", "list");
     expect(list).to.match(
       /\n1 +weth-usdc +0 +stop-loss +down to 1,800\.00 USDC per WETH +nothing +1 .+ now a price of/,

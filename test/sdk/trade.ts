@@ -438,8 +438,8 @@ describe("SDK: leveraged trades", function () {
       [await collateral.getAddress()]: "WETH",
     });
     expect(transactions.map(({ words }) => words)).to.deep.equal([
-      `let the router act for you in ${await vault.getAddress()}`,
-      "approve WETH for the router: just this amount",
+      "let the router act for you in weth-usdc",
+      "approve WETH for the router: just what is needed",
       "trade",
     ]);
     for (const { to, data, value } of transactions) await trader.sendTransaction({ to, data, value });

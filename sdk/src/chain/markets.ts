@@ -2,7 +2,8 @@ import { type BlockTag, Contract, type ContractRunner, ZeroAddress } from "ether
 
 import type { MarketAddresses } from "../addresses.ts";
 import type { FundingTerms } from "../core/funding.ts";
-import type { MarketState } from "../core/position.ts";
+import type { MarketState, Position } from "../core/position.ts";
+import { collateralUnitsDown } from "../core/units.ts";
 import { MarketPair__factory } from "../types/index.ts";
 import type { LiquidationViewStructOutput, MarketViewStructOutput } from "../types/Lens.ts";
 import type { Contracts } from "./connect.ts";
@@ -121,6 +122,25 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
       brake: { level, until: until[level] },
     };
   }
+}
+
+/** A position as core reckons with it. */
+export async function readPosition(
+  { lens }: Contracts,
+  {
+    market,
+    owner,
+    sub,
+    block = "latest",
+  }: { market: MarketReading; owner: string; sub: bigint; block?: BlockTag },
+): Promise<Position> {
+  const view = await lens.position(market.addresses.vault, owner, sub, { blockTag: block });
+  return {
+    tick: Number(view.tick),
+    debt: view.bookDebt,
+    // In whole token units: what is less than one of them stays unseen.
+    surplus: collateralUnitsDown(view.surplus, market.state.units),
+  };
 }
 
 async function fundingOf(pair: string, runner: ContractRunner): Promise<FundingTerms | undefined> {

@@ -1,4 +1,4 @@
-import { type BlockTag, Contract } from "ethers";
+import type { BlockTag } from "ethers";
 
 import { type Figures, figuresOf, positionAfter } from "../core/leverage.ts";
 import {
@@ -13,19 +13,13 @@ import {
   tipsCollateral,
   triggerOf,
 } from "../core/orders.ts";
-import type { MarketState, Position } from "../core/position.ts";
-import { collateralUnitsDown } from "../core/units.ts";
+import type { MarketState } from "../core/position.ts";
 import type { Contracts } from "./connect.ts";
 import { explainRevert } from "./errors.ts";
-import type { MarketReading } from "./markets.ts";
-import type { Transaction } from "./trade.ts";
+import { type MarketReading, readPosition } from "./markets.ts";
+import { type Transaction, approvalTransactions, operatorTransactions } from "./transactions.ts";
 
 // Orders by which anybody protects a position for a tip: what one would do, and the transactions that leave it or take it back.
-
-const ERC20 = [
-  "function allowance(address, address) view returns (uint256)",
-  "function approve(address, uint256) returns (bool)",
-];
 
 /** IProtectionOrders.Order; the market is the reading's. */
 export interface OrderRequest extends OrderTerms {
@@ -66,15 +60,10 @@ export async function previewOrder(
 ): Promise<OrderPreview> {
   const { market, owner, sub } = request;
   const { addresses, state: now } = market;
-  const [view, acts] = await Promise.all([
-    contracts.lens.position(addresses.vault, owner, sub, { blockTag: block }),
+  const [p, acts] = await Promise.all([
+    readPosition(contracts, { market, owner, sub, block }),
     contracts.vault(addresses).isOperator(owner, await contracts.protectionOrders.getAddress()),
   ]);
-  const p: Position = {
-    tick: Number(view.tick),
-    debt: view.bookDebt,
-    surplus: collateralUnitsDown(view.surplus, now.units),
-  };
   if (p.debt === 0n) {
     throw new OrderRefused("NoDebt", `there is no debt in sub-account ${sub} of ${addresses.id}`);
   }
@@ -112,37 +101,18 @@ export async function orderTransactions(
   await protectionOrders.create.staticCall(order, { from: owner }).catch((error: unknown) => {
     throw new Error(explainRevert(error).words, { cause: error });
   });
+  const orders = { address: to, name: "the orders" };
   const sent: Transaction[] = [];
   if (sells(kind)) {
-    const vault = contracts.vault(market.addresses);
-    for (const [operator, name] of [
-      [to, "the orders"],
-      [router, "the router"],
-    ] as const) {
-      if (await vault.isOperator(owner, operator)) continue;
-      sent.push({
-        to: market.addresses.vault,
-        data: vault.interface.encodeFunctionData("setOperator", [operator, true]),
-        value: 0n,
-        words: `let ${name} act for you in ${market.addresses.id}`,
-      });
+    for (const operator of [orders, { address: router, name: "the router" }]) {
+      sent.push(...(await operatorTransactions(contracts, owner, [market.addresses.vault], operator)));
     }
   } else {
-    const erc20 = new Contract(token, ERC20, protectionOrders.runner);
-    const [allowed, kept] = await Promise.all([
-      erc20.getFunction("allowance").staticCall(owner, to) as Promise<bigint>,
-      ordersOf(contracts, owner),
-    ]);
-    const budgets = kept.filter((each) => budgetTokenOf(contracts, each) === token);
-    const needed = budgets.reduce((sum, each) => sum + each.budget, budget);
-    if (allowed < needed) {
-      sent.push({
-        to: token,
-        data: erc20.interface.encodeFunctionData("approve", [to, needed]),
-        value: 0n,
-        words: `approve ${symbols[token] ?? token} for the orders: just their budgets`,
-      });
-    }
+    const kept = (await ordersOf(contracts, owner)).filter(
+      (each) => budgetTokenOf(contracts, each) === token,
+    );
+    const amount = kept.reduce((sum, each) => sum + each.budget, budget);
+    sent.push(...(await approvalTransactions(contracts, owner, { token, amount }, orders, symbols)));
   }
   const data = protectionOrders.interface.encodeFunctionData("create", [order]);
   return [...sent, { to, data, value: 0n, words: "leave the order" }];

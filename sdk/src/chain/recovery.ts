@@ -1,7 +1,7 @@
 import { ZeroAddress, getAddress } from "ethers";
 
 import { type Contracts, providerOf } from "./connect.ts";
-import type { Transaction } from "./trade.ts";
+import type { Transaction } from "./transactions.ts";
 
 // An account under AccountRecovery, as its owner and its guardians see it. Times are Unix times.
 

@@ -1,13 +1,4 @@
-import {
-  type BlockTag,
-  Contract,
-  MinInt256,
-  Signature,
-  TypedDataEncoder,
-  type TypedDataField,
-  ZeroAddress,
-  ZeroHash,
-} from "ethers";
+import { type BlockTag, MinInt256, ZeroAddress } from "ethers";
 
 import {
   type Figures,
@@ -27,23 +18,15 @@ import { BPS, WAD, max, min } from "../core/math.ts";
 import { type Position, ltvOfLeverage } from "../core/position.ts";
 import { fundedRate, rateBounds } from "../core/funding.ts";
 import { YEAR, growth, rateAt, utilizationOf } from "../core/rate.ts";
-import { collateralUnitsDown, formatAmount, valueInDebt } from "../core/units.ts";
-import type { ILeverageRouter } from "../types/LeverageRouter.ts";
+import { formatAmount, valueInDebt } from "../core/units.ts";
 import { type Contracts, providerOf } from "./connect.ts";
 import { type Revert, explainRevert } from "./errors.ts";
-import type { MarketReading } from "./markets.ts";
+import { type MarketReading, readPosition } from "./markets.ts";
+import type { Transaction } from "./transactions.ts";
 import { type Venue, bestPurchase, bestRoutes, bestSale, feeOfPath, uniswap } from "./venue.ts";
 
-// Leveraged positions through the LeverageRouter: what a trade would do, and the transactions that do it.
+// Leveraged positions through the LeverageRouter: what a trade would do.
 
-const ERC20 = [
-  "function allowance(address, address) view returns (uint256)",
-  "function approve(address, uint256) returns (bool)",
-  "function name() view returns (string)",
-  "function version() view returns (string)",
-  "function nonces(address) view returns (uint256)",
-  "function DOMAIN_SEPARATOR() view returns (bytes32)",
-];
 const ALL = MinInt256;
 /** A sale and what is borrowed for it depend on each other; each round brings them an order of magnitude closer. */
 const ROUNDS = 5;
@@ -142,7 +125,7 @@ export async function quoteLeverage(
   const { state } = market;
   if (leverage <= WAD) throw new RangeError("leverage must be above 1: close the position instead");
   refuseLeverage(market, leverage);
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   const before = figuresOf(p, state);
   const [added, spare] = split(margin);
   const held = { collateral: before.collateral + added, debt: before.debt };
@@ -212,7 +195,7 @@ export async function quoteMargin(
   const { market, sub, margin } = request;
   const { token, amount } = margin;
   if (amount === 0n) throw new RangeError("the margin must be more than nothing");
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   const { debt } = figuresOf(p, market.state);
   const isDebt = token === "debt";
   if (isDebt && amount > 0n && debt === 0n)
@@ -233,7 +216,7 @@ export async function quoteClose(
   request: Request & { into: "collateral" | "debt" },
 ): Promise<TradeQuote> {
   const { market, slippage, into } = request;
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   const before = figuresOf(p, market.state);
   const { collateral, debt } = market.addresses;
   const legs = [
@@ -277,7 +260,7 @@ export async function quoteFlip(
   }
   if (leverage <= WAD) throw new RangeError("leverage must be above 1: close the position instead");
   refuseLeverage(to, leverage);
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   const before = figuresOf(p, market.state);
   if (before.debt === 0n) throw new TradeRefused("NoPosition", "there is no leveraged position to flip");
   const q = await emptyIn(contracts, { ...request, market: to, sub: request.toSub });
@@ -317,7 +300,7 @@ export async function quoteMove(
   if (to.addresses.collateral !== collateral || to.addresses.debt !== debt) {
     throw new RangeError(`${to.addresses.id} has not the tokens of ${market.addresses.id}`);
   }
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   const before = figuresOf(p, market.state);
   if (before.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to move");
   const q = await emptyIn(contracts, { ...request, market: to, sub: toSub });
@@ -338,7 +321,7 @@ export async function quoteTransfer(
   request: Place & { toSub: bigint },
 ): Promise<{ position: Figures; transaction: Transaction }> {
   const { market, owner, sub, toSub } = request;
-  const position = figuresOf(await positionIn(contracts, request), market.state);
+  const position = figuresOf(await readPosition(contracts, request), market.state);
   if (position.collateral === 0n) throw new TradeRefused("NoPosition", "there is nothing to move");
   await emptyIn(contracts, { ...request, sub: toSub });
   const { vault } = market.addresses;
@@ -353,147 +336,6 @@ export async function quoteTransfer(
       words: `move sub-account ${sub} of ${market.addresses.id} to ${toSub}`,
     },
   };
-}
-
-// ---------------------------------------------------------------- transactions
-
-export interface Transaction {
-  to: string;
-  data: string;
-  value: bigint;
-  words: string;
-}
-
-/** What a wallet signs, for `signTypedData` and the router. */
-export interface TypedData {
-  domain: { name: string; version: string; chainId: bigint; verifyingContract: string };
-  types: Record<string, TypedDataField[]>;
-  message: Record<string, unknown>;
-}
-
-/** The transactions from here to the trade: what is missing of approval and authorisation, then the trade. */
-export async function transactionsOf(
-  contracts: Contracts,
-  quote: TradeQuote,
-  symbols: Record<string, string> = {},
-): Promise<Transaction[]> {
-  const { owner, token, amount } = quote.trade;
-  const router = await contracts.leverageRouter.getAddress();
-  const sent: Transaction[] = [];
-  for (const market of await unauthorised(contracts, quote)) {
-    const { interface: vault } = contracts.vault({ vault: market });
-    sent.push({
-      to: market,
-      data: vault.encodeFunctionData("setOperator", [router, true]),
-      value: 0n,
-      words: `let the router act for you in ${market}`,
-    });
-  }
-  if (amount > 0n) {
-    const erc20 = new Contract(token, ERC20, providerOf(contracts));
-    const allowed = (await erc20.getFunction("allowance").staticCall(owner, router)) as bigint;
-    if (allowed < amount) {
-      sent.push({
-        to: token,
-        data: erc20.interface.encodeFunctionData("approve", [router, amount]),
-        value: 0n,
-        words: `approve ${symbols[token] ?? token} for the router: just this amount`,
-      });
-    }
-  }
-  return [...sent, tradeTransaction(contracts, quote)];
-}
-
-/** The trade alone, with signatures in place of transactions. */
-export function tradeTransaction(
-  { leverageRouter, addresses }: Contracts,
-  { trade, value }: TradeQuote,
-  authorisations: ILeverageRouter.AuthorisationStruct[] = [],
-  permit: ILeverageRouter.PermitStruct = { value: 0n, deadline: 0n, v: 0, r: ZeroHash, s: ZeroHash },
-): Transaction {
-  return {
-    to: addresses.contracts["LeverageRouter"]!,
-    data: leverageRouter.interface.encodeFunctionData("trade", [trade, authorisations, permit]),
-    value,
-    words: "trade",
-  };
-}
-
-/** For each market of the trade that does not know the router yet: what the owner signs to make it an operator. */
-export async function authorisationsFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData[]> {
-  const { chainId } = await providerOf(contracts).getNetwork();
-  const operator = await contracts.leverageRouter.getAddress();
-  const { owner, deadline } = quote.trade;
-  return Promise.all(
-    (await unauthorised(contracts, quote)).map(async (market) => ({
-      domain: { name: "Breakwater", version: "1", chainId, verifyingContract: market },
-      types: {
-        SetOperator: fields(
-          "owner address, operator address, approved bool, nonce uint256, deadline uint256",
-        ),
-      },
-      message: {
-        owner,
-        operator,
-        approved: true,
-        nonce: await contracts.vault({ vault: market }).nonces(owner),
-        deadline,
-      },
-    })),
-  );
-}
-
-/**
- * What the owner signs instead of approving the margin, if the token knows ERC-2612 (undefined if not, or if it is approved
- * already). Smart accounts, which cannot sign one, approve.
- */
-export async function permitFor(contracts: Contracts, quote: TradeQuote): Promise<TypedData | undefined> {
-  const { owner, token, amount, deadline } = quote.trade;
-  if (amount === 0n) return undefined;
-  const spender = await contracts.leverageRouter.getAddress();
-  const erc20 = new Contract(token, ERC20, providerOf(contracts));
-  const ask = async <T>(name: string, ...args: unknown[]) =>
-    (await erc20.getFunction(name).staticCall(...args)) as T;
-  if ((await ask<bigint>("allowance", owner, spender)) >= amount) return undefined;
-  const { chainId } = await providerOf(contracts).getNetwork();
-  const nonce = await ask<bigint>("nonces", owner).catch(() => undefined);
-  if (nonce === undefined) return undefined;
-  const [name, version] = await Promise.all([
-    ask<string>("name"),
-    ask<string>("version").catch(() => "1"), // OpenZeppelin's have none, and mean this
-  ]);
-  const domain = { name, version, chainId, verifyingContract: token };
-  // A token may have another domain than one can see: then its own hash says so.
-  if (TypedDataEncoder.hashDomain(domain) !== (await ask<string>("DOMAIN_SEPARATOR"))) return undefined;
-  return {
-    domain,
-    types: {
-      Permit: fields("owner address, spender address, value uint256, nonce uint256, deadline uint256"),
-    },
-    message: { owner, spender, value: amount, nonce, deadline },
-  };
-}
-
-/** A permit for the router from its typed data and signature. */
-export function permitOf({ message }: TypedData, signature: string): ILeverageRouter.PermitStruct {
-  const { v, r, s } = Signature.from(signature);
-  return { value: message["value"] as bigint, deadline: message["deadline"] as bigint, v, r, s };
-}
-
-function fields(list: string): TypedDataField[] {
-  return list.split(", ").map((field) => {
-    const [name, type] = field.split(" ") as [string, string];
-    return { name, type };
-  });
-}
-
-async function unauthorised(contracts: Contracts, { trade }: TradeQuote): Promise<string[]> {
-  const router = await contracts.leverageRouter.getAddress();
-  const markets = [...new Set(trade.legs.map(({ market }) => market))];
-  const known = await Promise.all(
-    markets.map(async (market) => contracts.vault({ vault: market }).isOperator(trade.owner, router)),
-  );
-  return markets.filter((_, at) => !known[at]);
 }
 
 // ---------------------------------------------------------------- parts of a quote
@@ -627,22 +469,10 @@ async function swapFigures(
 /** Whose position, and when. */
 type Place = Pick<Request, "market" | "owner" | "sub" | "block">;
 
-async function positionIn(contracts: Contracts, { market, owner, sub, block }: Place): Promise<Position> {
-  const view = await contracts.lens.position(market.addresses.vault, owner, sub, {
-    blockTag: block ?? "latest",
-  });
-  return {
-    tick: Number(view.tick),
-    debt: view.bookDebt,
-    // In whole token units: what is less than one of them stays unseen.
-    surplus: collateralUnitsDown(view.surplus, market.state.units),
-  };
-}
-
 /** The position of a sub-account that must have none. */
 async function emptyIn(contracts: Contracts, request: Place): Promise<Position> {
   const { addresses } = request.market;
-  const p = await positionIn(contracts, request);
+  const p = await readPosition(contracts, request);
   if (p.debt === 0n && p.surplus === 0n) return p;
   throw new RangeError(`sub-account ${request.sub} of ${addresses.id} is in use: name another`);
 }
