@@ -157,7 +157,7 @@ export async function scheduledOperations({ addresses, manager, provider, now }:
     .sort((a, b) => Number(a.executableAt - b.executableAt));
 }
 
-function wordsOf(addresses: Addresses, call: Call): string[] {
+export function wordsOf(addresses: Addresses, call: Call): string[] {
   try {
     return menuEntry(addresses, call).words;
   } catch {

@@ -49,6 +49,7 @@ export function openAlerts({
 }: AlertOptions): Alerts {
   const conditions = new Map<string, Condition>();
   const failed = { count: 0, sinceBlock: false };
+  let lasting: string[] = []; // problems that were there the last time
   let leads = false;
   let isTelling = false;
   let failures = 0;
@@ -114,9 +115,10 @@ export function openAlerts({
   };
 
   const due = (): Alert[] => {
-    const wrong = problems();
-    for (const { kind, words } of wrong) raise(kind, "page", words, true);
-    for (const kind of ["silent", "poor"]) if (!wrong.some((problem) => problem.kind === kind)) end(kind);
+    const wrong = new Map(problems().map((problem) => [problem.kind, problem]));
+    for (const { kind, severity = "page", words } of wrong.values()) raise(kind, severity, words, true);
+    for (const kind of lasting) if (!wrong.has(kind)) end(kind);
+    lasting = [...wrong.keys()];
     const alerts: Alert[] = [];
     for (const [key, { severity, words, lasts, seenAt, toldAt }] of conditions) {
       const isOver = !lasts && now() - seenAt >= CALM_MS;

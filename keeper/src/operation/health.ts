@@ -15,7 +15,10 @@ export interface Limits {
 }
 
 export interface Problem {
-  kind: "silent" | "poor";
+  /** The same while the same thing is wrong. */
+  kind: string;
+  /** A page unless it says so. */
+  severity?: "page" | "warning";
   words: string;
 }
 
@@ -54,7 +57,7 @@ export function openHealth({ maxSilence, minBalance }: Limits, now = () => perfo
 export async function serve(
   { host, port }: { host: string; port: number },
   registry: Registry,
-  health: Health,
+  health: Pick<Health, "problems">,
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     const [path] = (request.url ?? "").split("?");
