@@ -11,7 +11,7 @@ import {
   OracleAdapter__factory,
   TestToken__factory,
 } from "@breakwater/sdk/types";
-import { type Block, type Provider, ZeroAddress } from "ethers";
+import { type Provider, ZeroAddress } from "ethers";
 
 import { decodeReason } from "../desk/actions.ts";
 import { type History, openHistory, type Recent, type Scheduled } from "./history.ts";
@@ -65,7 +65,7 @@ export interface MarketLook extends Pick<MarketReading, "view" | "symbols" | "pr
     liquidatable: bigint;
     /** Whether somebody could liquidate some of it in this block. */
     canLiquidate: boolean;
-    /** More than its collateral is worth at the lower price, the pot included; 0 on a Dead price. */
+    /** More than its collateral is worth at the higher price, the pot included; 0 on a Dead price. */
     shortfall: bigint;
     /** Book debt of all ticks, to compare with `view.bookDebt`. */
     ofTicks: bigint;
@@ -98,23 +98,20 @@ type Oracle = Awaited<ReturnType<typeof openOracle>>;
 
 export async function openWatcher(addresses: Addresses, provider: Provider) {
   const contracts = connect(addresses, provider);
-  const { brake, insurance } = contracts;
+  const { brake } = contracts;
+  const insurance = contractAddress(addresses, "InsuranceFund");
   const manager = AccessManager__factory.connect(contractAddress(addresses, "AccessManager"), provider);
-  const [readMarkets, fullLiquidations, fullNewRisk, expiration] = await Promise.all([
-    openMarkets(contracts, provider),
+  const [fullLiquidations, fullNewRisk, expiration] = await Promise.all([
     brake.LIQUIDATION_BUDGET(),
     brake.NEW_RISK_BUDGET(),
     manager.expiration(),
   ]);
-  const oracles = new Map<string, Promise<Oracle>>();
-  const oracleAt = async (address: string) => {
-    const known = oracles.get(address) ?? openOracle(address, provider);
-    oracles.set(address, known);
-    return known.catch((error: unknown) => {
-      oracles.delete(address);
-      throw error;
-    });
-  };
+  const oracleAt = once(async (address: string) => openOracle(address, provider));
+  // Each alone: one that is broken must not hide the others.
+  const marketAt = once(async (vault: string) => {
+    const markets = addresses.markets.filter((market) => market.vault === vault);
+    return openMarkets({ ...contracts, addresses: { ...addresses, markets } }, provider);
+  });
   /** The governor may swap it. */
   const oracleOf = new Map(addresses.markets.map(({ vault, oracle }) => [vault, oracle]));
   let history: History = openHistory(addresses, provider);
@@ -136,67 +133,77 @@ export async function openWatcher(addresses: Addresses, provider: Provider) {
     await history.catchUp(block);
     const blockTag = block;
     const unreadable: Look["unreadable"] = [];
-    const reading = (id: string, error: unknown) => {
-      // Also what does not answer at all: BAD_DATA.
+    const skip = (id: string, error: unknown) => {
+      // BAD_DATA: nothing answers there.
       if (!isRevert(error) && (error as { code?: string }).code !== "BAD_DATA") throw error;
-      if (!unreadable.some(({ market }) => market === id)) {
-        unreadable.push({ market: id, words: (error as Error).message.split(" (")[0]! });
-      }
-      return undefined;
+      unreadable.push({ market: id, words: (error as Error).message.split(" (")[0]! });
+      return [];
     };
     // All of it starts at once, so that it goes out as one batch.
     const last = heads.at(-1);
-    const [before, header, events, readings, details, insured] = await Promise.all([
+    const [before, header, events, read, insured] = await Promise.all([
       last && provider.getBlock(last.number),
       provider.getBlock(block),
       history.read(block),
-      readMarkets(blockTag, reading),
       Promise.all(
         addresses.markets.map(async (market) =>
-          readMarket(market).catch((error: unknown) => reading(market.id, error)),
+          readMarket(market).then(
+            (each) => [each],
+            (error: unknown) => skip(market.id, error),
+          ),
         ),
       ),
-      Promise.all([...new Set(addresses.markets.map(({ debt }) => debt))].map(readInsurance)),
+      Promise.all(
+        [...new Set(addresses.markets.map(({ debt }) => debt))].map(async (token) => ({
+          token,
+          held: await TestToken__factory.connect(token, provider).balanceOf(insurance, { blockTag }),
+        })),
+      ),
     ]);
     if (!header) throw new Error(`the node has no block ${block}`);
     if (last && before?.hash !== last.hash) {
       await rewind();
       return { ...(await look(block)), reorged: true };
     }
-    const swapped = readings.filter(({ addresses: { vault }, view }) => oracleOf.get(vault) !== view.oracle);
+    const found = read.flat();
+    const swapped = found.filter(({ market: { view } }) => oracleOf.get(view.vault) !== view.oracle);
     if (swapped.length > 0) {
-      for (const { addresses: market, view } of swapped) oracleOf.set(market.vault, view.oracle);
+      for (const { market } of swapped) oracleOf.set(market.view.vault, market.view.oracle);
       return look(block);
     }
     history.apply(block, events);
     heads.push({ number: block, hash: header.hash! });
     if (heads.length > REMEMBERED_HEADS) heads.shift();
 
-    const markets = readings.flatMap((market) => {
-      const detail = details.find((each) => each?.vault === market.addresses.vault);
-      return detail ? [lookOf(market, detail, header)] : [];
-    });
     return {
       block,
       hash: header.hash!,
       time: BigInt(header.timestamp),
-      markets,
+      markets: found.map((each) => lookOf(each, BigInt(header.timestamp))),
       unreadable,
       scheduled: history.scheduled(BigInt(header.timestamp), expiration),
       recent: history.recent(),
-      missingInsurance: insured.filter(({ booked, held }) => held < booked),
+      missingInsurance: insured.flatMap(({ token, held }) => {
+        const booked = found
+          .filter(({ market: { view } }) => view.debt === token)
+          .reduce((sum, { market: { view } }) => sum + view.insurance, 0n);
+        return held < booked ? [{ token, booked, held }] : [];
+      }),
       unseen: history.unseen(),
       reorged: false,
     };
 
     async function readMarket(market: MarketAddresses) {
       const { vault } = market;
+      const readView = await marketAt(vault);
+      const adapter = await oracleAt(oracleOf.get(vault)!);
       const at = { blockTag };
       const contract = contracts.vault(market);
       const balance = async (token: string) =>
         TestToken__factory.connect(token, provider).balanceOf(vault, at);
-      const [state, budgets, ticks, debt, collateral, book, potCollateral, outcome, oracle] =
+      const [[reading], state, budgets, ticks, debt, collateral, book, potCollateral, outcome, oracle] =
         await Promise.all([
+          readView(block),
           brake.stateOf(vault, at),
           brake.budgetOf(vault, at),
           readTicks(contracts, vault, block),
@@ -205,51 +212,38 @@ export async function openWatcher(addresses: Addresses, provider: Provider) {
           contract.readSlot(BOOK, at),
           contract.readSlot(POT_COLLATERAL, at),
           contracts.lens.liquidation(vault, ANY_BUDGET, FROM_THE_TOP, 1, false, at),
-          oracleAt(oracleOf.get(vault)!).then(async (adapter) => adapter.read(block)),
+          adapter.read(block),
         ]);
       const bits = (word: string, from: bigint, count: bigint) =>
         (BigInt(word) >> from) & ((1n << count) - 1n);
       return {
-        ...{ vault, state, budgets, ticks, outcome, oracle },
+        ...{ market: reading!, state, budgets, ticks, outcome, oracle },
         held: { debt, collateral },
         seizedAt: bits(book, 56n, 32n),
         potCollateral: bits(potCollateral, 0n, 128n), // collateral units
       };
     }
 
-    async function readInsurance(token: string) {
-      const own = addresses.markets.filter(({ debt }) => debt === token);
-      const at = { blockTag };
-      const [held, ...booked] = await Promise.all([
-        TestToken__factory.connect(token, provider).balanceOf(await insurance.getAddress(), at),
-        ...own.map(async ({ vault }) => insurance.balanceOf(vault, at)),
-      ]);
-      return { token, held, booked: booked.reduce((sum, each) => sum + each, 0n) };
-    }
-
     function lookOf(
-      market: MarketReading,
-      detail: Awaited<ReturnType<typeof readMarket>>,
-      { timestamp }: Block,
+      { market, state, budgets, ticks, held, ...detail }: Awaited<ReturnType<typeof readMarket>>,
+      time: bigint,
     ): MarketLook {
       const { addresses: about, view, symbols, priceState } = market;
       const { units } = market.state;
-      const { low } = view.price;
-      const { state, budgets, ticks, held } = detail;
+      const { high } = view.price;
       const sum = (of: (tick: (typeof ticks)[number]) => bigint) =>
         ticks.reduce((total, tick) => total + of(tick), 0n);
       const worth = (collateral: bigint) =>
-        (collateral * low * 10n ** BigInt(about.decimals.debt)) /
+        (collateral * high * 10n ** BigInt(about.decimals.debt)) /
         (Q128 * 10n ** BigInt(about.decimals.collateral));
       const lacks = (debt: bigint, collateral: bigint) => {
         const missing = debt - worth(collateral);
-        return low > 0n && missing > 0n ? missing : 0n;
+        return high > 0n && missing > 0n ? missing : 0n;
       };
       const surplus = history.surplusOf(about.vault);
       const holdings =
         ((held.collateral * units.collateralMultiplier) << SLACK_BITS) / units.collateralDivisor;
       const behind = sum(({ bookDebt, ratio }) => (bookDebt << (128n + SLACK_BITS)) / ratio);
-      const time = BigInt(timestamp);
       return {
         ...{ id: about.id, decimals: about.decimals, view, symbols, priceState, held },
         oracle: {
@@ -288,6 +282,21 @@ export async function openWatcher(addresses: Addresses, provider: Provider) {
               },
         lastLiquidation: history.lastLiquidation(about.vault),
       };
+    }
+  };
+}
+
+/** `open` for each key once, unless it failed. */
+function once<T>(open: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  const opened = new Map<string, Promise<T>>();
+  return async (key) => {
+    const known = opened.get(key) ?? open(key);
+    opened.set(key, known);
+    try {
+      return await known;
+    } catch (error) {
+      opened.delete(key);
+      throw error;
     }
   };
 }

@@ -236,12 +236,13 @@ async function watchOn(watch: Watch, listeners: OnEvent[]): Promise<number> {
   const at = { host: options.metricsHost, port: wholeNumber(options.metricsPort) };
   const server = await serve(at, metrics.registry, { problems: health.problems });
   say("started", { words: `metrics on ${server.url}/metrics, health on ${server.url}/health` });
+  const isOver = () => output.signal.aborted;
   const telling = setInterval(() => void alerts.tell(), ALERT_MS);
   try {
     let rounds: Awaited<ReturnType<typeof openRounds>> | undefined;
     let block = -1;
     let failure = "";
-    while (!output.signal.aborted) {
+    while (!isOver()) {
       try {
         const { block: head } = await provider.nextHead(block, options.poll, output.signal);
         const started = performance.now();
@@ -258,7 +259,7 @@ async function watchOn(watch: Watch, listeners: OnEvent[]): Promise<number> {
         const lagMs = Math.max(0, Date.now() - Number(seen.look.time) * 1_000);
         health.onEvent({ kind: "block", block, markets: seen.look.markets.length, lagMs, ms });
       } catch (error) {
-        if (output.signal.aborted) break;
+        if (isOver()) break;
         metrics.failed();
         const words = wordsOf(error);
         if (words !== failure) say("failed", { words });

@@ -101,6 +101,7 @@ export function openHistory(addresses: Addresses, provider: Provider) {
       recent = [...recent, { rule, block, words, ...more }];
       undos.push({ block, undo: () => (recent = before) });
     };
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- by the event's name
     const value = <T>(key: string) => args[key] as T;
     const named = (key: string) => whoIs(addresses, value<string>(key)).name;
     switch (name) {

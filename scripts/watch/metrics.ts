@@ -25,7 +25,7 @@ const FIGURES: Record<string, [help: string, value: (market: MarketLook, look: L
     ],
     debt: ["Debt, whole tokens.", debt(({ view }) => view.totalDebt)],
     liquidatable_debt: ["Debt of the ticks at or above the trigger.", debt(({ debt }) => debt.liquidatable)],
-    shortfall: ["Debt that no collateral covers at the lower price.", debt(({ debt }) => debt.shortfall)],
+    shortfall: ["Debt that no collateral covers at the higher price.", debt(({ debt }) => debt.shortfall)],
     pot_debt: ["Debt that was seized and is not sold.", debt(({ view }) => view.potDebt)],
     pot_age_seconds: [
       "Since it was seized, the mean by collateral; 0: no pot.",

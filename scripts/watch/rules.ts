@@ -35,7 +35,7 @@ interface Found {
 interface Rule<T> {
   runbook: string;
   severity: Severity;
-  threshold: z.ZodType<T, unknown>;
+  threshold: z.ZodType<T>;
   find: (
     look: Look,
     threshold: (market?: string) => T | undefined,
@@ -216,7 +216,7 @@ export const RULES = {
       const { insurance, reserves, totalDebt } = market.view;
       if (shortfall <= share(totalDebt, percentOfDebt)) return [];
       return [
-        `${amountOf(market, shortfall)} of debt have no collateral behind them at the lower price; ` +
+        `${amountOf(market, shortfall)} of debt have no collateral behind them, even at the higher price; ` +
           `insurance ${amountOf(market, insurance)}, reserves ${amountOf(market, reserves)}`,
       ];
     },

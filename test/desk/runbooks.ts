@@ -325,6 +325,12 @@ describe("The runbooks", function () {
     expect(await recovery.ownerOf(ACCOUNT)).to.equal(known.NEW_OWNER);
   });
 
+  it("full-market and paused-market: what there is, and for how long", async () => {
+    expect(await play("full-market", "Look")).to.match(/utilization [\d.]+ %/);
+    await play("wrong-price", "Stop liquidations");
+    expect(await play("paused-market", "Look")).to.match(/liquidations paused for 1h 59min/);
+  });
+
   it("have no block that these tests do not play", () => {
     for (const file of globSync("docs/runbooks/*.md")) {
       const book = basename(file, ".md");

@@ -42,7 +42,10 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
     addresses.markets.map(async (market) => {
       const [scales, funding, collateral, debt] = await Promise.all([
         contracts.vault(market).scales(),
-        fundingOf(await contracts.vault(market).PAIR(), runner),
+        contracts
+          .vault(market)
+          .PAIR()
+          .then(async (pair) => fundingOf(pair, runner)),
         symbolOf(market.collateral, runner),
         symbolOf(market.debt, runner),
       ]);

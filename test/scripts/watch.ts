@@ -1,0 +1,383 @@
+// npm run watch on a chain that is well, and on one where each thing is wrong.
+import { globSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { type Server, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename } from "node:path";
+
+import { expect } from "chai";
+import { encodeBytes32String, JsonRpcProvider } from "ethers";
+
+import { openWatcher, SLACK_BITS } from "../../scripts/watch/chain.ts";
+import { run } from "../../scripts/watch/commands.ts";
+import { BLIND, RULES } from "../../scripts/watch/rules.ts";
+import { readThresholds } from "../../scripts/watch/thresholds.ts";
+import { execute } from "../support/safe.ts";
+import { openStage, type Stage } from "../desk/stage.ts";
+import { openWebhook } from "../keeper/operation/support.ts";
+import { until } from "../support/keeper.ts";
+
+const MARKET = "weth-usdc";
+
+describe("npm run watch", function () {
+  this.timeout(120_000);
+  let stage: Stage;
+  before(async () => {
+    stage = await openStage();
+  });
+  after(async () => stage.close());
+  beforeEach(async () => stage.reset());
+
+  const request = async (method: string, ...params: unknown[]) =>
+    stage.local.ethers.provider.send(method, params);
+  const mine = async (blocks: number) => request("hardhat_mine", `0x${blocks.toString(16)}`);
+
+  async function watch(...args: string[]) {
+    const answer = { code: 0, out: "", err: "" };
+    answer.code = await run(["--rpc", stage.rpc, "--addresses", stage.addresses, ...args], {
+      out: (text) => (answer.out += `${text}\n`),
+      err: (text) => (answer.err += `${text}\n`),
+      signal: new AbortController().signal,
+    });
+    return answer;
+  }
+  const once = async (...args: string[]) => watch("--once", ...args);
+  async function thresholds(yaml: string): Promise<string[]> {
+    await writeFile(stage.path("thresholds.yaml"), yaml);
+    return ["--thresholds", stage.path("thresholds.yaml")];
+  }
+  /** The rules that fire, each once. */
+  async function firing(...args: string[]): Promise<string[]> {
+    const { code, out, err } = await once("--json", ...args);
+    const { findings } = JSON.parse(out || "{}") as { findings: { rule: string; market?: string }[] };
+    expect(code, out + err).to.equal(findings.length > 0 ? 1 : 0);
+    return [...new Set(findings.map(({ rule, market }) => [rule, market].join(" ").trim()))].sort();
+  }
+  /** The market moves there: feeds, pool, and its mean. */
+  async function marketAt(price: string): Promise<void> {
+    await stage.local.setPrice("ETH/USD", price);
+    await stage.arbitrageur.trade();
+    await stage.pass(700);
+    await stage.local.setPrice("ETH/USD", price);
+  }
+  /** A contract as if it sent transactions itself. */
+  async function as(address: string) {
+    await request("hardhat_setBalance", address, "0xde0b6b3a7640000");
+    return stage.local.ethers.getImpersonatedSigner(address);
+  }
+  const vault = () => stage.local.markets[MARKET]!.vault;
+
+  it("finds nothing on a chain that is well", async () => {
+    const { code, out, err } = await once();
+    expect(out + err).to.match(/^Block \d+, .*Z: nothing fires, in 3 markets\.\n$/);
+    expect(code).to.equal(0);
+  });
+
+  it("finds nothing in markets without debt, and what their books hold to the unit", async () => {
+    const provider = new JsonRpcProvider(stage.rpc);
+    try {
+      const look = await openWatcher(stage.local.addresses, provider);
+      const [first] = await vault().queryFilter(vault().filters.Adjust());
+      const empty = await look(first!.blockNumber - 1);
+      expect(empty.markets.map(({ view, debt }) => [view.totalDebt, debt.liquidatable])).to.deep.equal(
+        empty.markets.map(() => [0n, 0n]),
+      );
+      for (const { slack } of empty.markets) expect(slack!.value).to.equal(0n);
+      // 12 positions later, dust of their roundings and nothing else.
+      const { markets } = await look(await provider.getBlockNumber());
+      for (const { id, view, slack, debt } of markets) {
+        expect(debt.ofTicks, id).to.equal(view.bookDebt);
+        expect(slack!.value >= 0n && slack!.value < 10n << SLACK_BITS, `${id}: ${slack!.value}`).to.equal(
+          true,
+        );
+      }
+    } finally {
+      provider.destroy();
+    }
+  });
+
+  it("page when sources diverge, when a feed is late, and when it is lost", async () => {
+    await stage.local.setPrice("ETH/USD", "1400");
+    expect(await firing()).to.deep.equal(["diverged usdc-weth", `diverged ${MARKET}`]);
+    await stage.reset();
+    for (const feed of ["ETH/USD", "BTC/USD", "USDC/USD"]) {
+      await stage.local.setPrice(feed, stage.local.parameters.feeds[feed]!.price);
+    }
+    await stage.pass(3_400);
+    const late = ["feed-age usdc-weth", "feed-age wbtc-usdc", `feed-age ${MARKET}`];
+    expect(await firing()).to.deep.equal(late.sort());
+    await stage.pass(300);
+    const lost = ["usdc-weth", "wbtc-usdc", MARKET].map((market) => `feed-lost ${market}`);
+    expect(await firing()).to.deep.equal([...late, ...lost].sort());
+  });
+
+  it("page when debt stands for n blocks that somebody could liquidate, and not before", async () => {
+    await marketAt("1650");
+    expect(await firing()).to.not.include(`keeper-silent ${MARKET}`);
+    await mine(12);
+    const { code, out } = await once();
+    expect(code).to.equal(1);
+    expect(out).to.match(
+      /page +keeper-silent +weth-usdc: [\d,.]+ USDC of debt are liquidatable, and nobody has liquidated anything for 1\d blocks {2}\(docs\/runbooks\/keeper-outage\.md\)/,
+    );
+    const off = await thresholds(`markets: { ${MARKET}: { keeper-silent: off } }`);
+    expect(await firing(...off)).to.not.include(`keeper-silent ${MARKET}`);
+    // Paused: nobody could.
+    await stage.local.contracts.brake
+      .connect(await as(stage.local.addresses.safes.pauser))
+      .pause(vault(), 3, 3_600, encodeBytes32String("wrong-price"));
+    expect(await firing())
+      .to.include(`paused ${MARKET}`)
+      .and.not.include(`keeper-silent ${MARKET}`);
+  });
+
+  it("page for debt without collateral, and for a pot that nobody buys", async () => {
+    await marketAt("1100");
+    expect(await firing()).to.include(`shortfall ${MARKET}`);
+    const { liquidator } = stage.local.contracts;
+    await (await liquidator.connect(stage.keeper).seize(vault(), 0)).wait();
+    const limits = await thresholds("pot: { seconds: 60 }");
+    await stage.pass(120);
+    await stage.local.setPrice("ETH/USD", "1100");
+    expect(await firing(...limits)).to.include(`pot ${MARKET}`);
+    const { debt } = stage.local.markets[MARKET]!;
+    await (await debt.mint(stage.keeper, 10n ** 13n)).wait();
+    await (await debt.connect(stage.keeper).approve(liquidator, 10n ** 13n)).wait();
+    const order = {
+      market: vault(),
+      maxRepay: 10n ** 13n,
+      minCollateral: 0,
+      fromTick: 2 ** 23 - 1,
+      maxTicks: 0,
+    };
+    const rest = { buyPot: true, deadline: 2n ** 40n, receiver: stage.keeper };
+    await (await liquidator.connect(stage.keeper).liquidate({ ...order, ...rest }, "0x")).wait();
+    const found = await firing(...limits);
+    expect(found).to.include(`loss ${MARKET}`).and.not.include(`pot ${MARKET}`);
+    expect(found.filter((rule) => rule.startsWith("books"))).to.deep.equal([]);
+  });
+
+  it("page when books do not hold what they promise", async () => {
+    const { collateral, debt } = stage.local.markets[MARKET]!;
+    const thief = await as(await vault().getAddress());
+    await (await collateral.connect(thief).transfer(stage.keeper, 10n ** 15n)).wait();
+    await (await debt.connect(thief).transfer(stage.keeper, 1n)).wait();
+    const { out } = await once();
+    expect(out)
+      .to.match(/page +books +weth-usdc: it promises \d{15} units of collateral more than it holds/)
+      .and.match(/page +books +weth-usdc: it holds [\d,.]+ USDC and books cash of/);
+  });
+
+  it("page for a market that does not know what the brake told it, and one that cannot be read", async () => {
+    const { brake } = stage.local.contracts;
+    await brake
+      .connect(await as(stage.local.addresses.safes.pauser))
+      .pause(vault(), 1, 3_600, encodeBytes32String("test"));
+    expect(await firing()).to.deep.equal([`paused ${MARKET}`]);
+    await vault()
+      .connect(await as(await brake.getAddress()))
+      .setBrake(0, 0, 0);
+    expect(await firing()).to.deep.equal([`deaf ${MARKET}`]);
+    await request("hardhat_setCode", await vault().getAddress(), "0x60006000fd");
+    const { code, out, err } = await once();
+    expect([code, out.match(/unreadable/g)?.length], out + err).to.deep.equal([1, 1]);
+    expect(out).to.match(/in 2 markets/);
+  });
+
+  it("page for what is scheduled unless it is known, and for a Safe that changed", async () => {
+    const { contracts, signers, safes } = stage.local;
+    const data = contracts.manager.interface.encodeFunctionData("schedule", [
+      await vault().getAddress(),
+      vault().interface.encodeFunctionData("setReserveFactor", [20]),
+      0,
+    ]);
+    await execute(safes.governor, signers.governors, contracts.manager, data);
+    const { out } = await once();
+    const [, id] = /page +scheduled .*\(operation (0x[0-9a-f]{64})\)/.exec(out) ?? [];
+    expect(await firing(...(await thresholds(`scheduled: { known: ["${id}"] }`)))).to.deep.equal([]);
+    const swap = safes.pauser.interface.encodeFunctionData("changeThreshold", [3]);
+    await execute(safes.pauser, signers.pausers, safes.pauser, swap);
+    expect(await firing()).to.deep.equal(["safe-changed", "scheduled"]);
+  });
+
+  it("forgets what a reorganisation took back", async () => {
+    const provider = new JsonRpcProvider(stage.rpc, undefined, { cacheTimeout: -1 });
+    try {
+      const look = await openWatcher(stage.local.addresses, provider);
+      const slacks = async () => {
+        const { reorged, markets } = await look(await provider.getBlockNumber());
+        return { reorged, slack: markets.map(({ slack }) => slack!.value) };
+      };
+      await mine(3);
+      const before = await slacks();
+      const snapshot = await request("evm_snapshot");
+      const [owner] = stage.owners;
+      const { collateral } = stage.local.markets[MARKET]!;
+      await (await collateral.mint(owner!, 10n ** 18n)).wait();
+      // A position without debt: all of it is surplus.
+      await (
+        await vault()
+          .connect(owner!)
+          .adjust(owner!, 99, 10n ** 18n, 0, owner!, "0x")
+      ).wait();
+      expect(await slacks()).to.deep.equal(before);
+      await request("evm_revert", snapshot);
+      await mine(5);
+      expect(await slacks()).to.deep.equal({ ...before, reorged: true });
+      expect(await slacks()).to.deep.equal(before);
+    } finally {
+      provider.destroy();
+    }
+  });
+
+  it("says with 2 that it could not look: no chain, another chain, no such file, a node that stands", async () => {
+    const nowhere = await once("--rpc", "http://127.0.0.1:1");
+    expect([nowhere.code, nowhere.err]).to.deep.equal([2, nowhere.err]);
+    expect(nowhere.err).to.match(/^Could not look: no endpoint answers: 127\.0\.0\.1:1/);
+    const addresses = { ...stage.local.addresses, chainId: 5 };
+    await writeFile(stage.path("other.json"), JSON.stringify(addresses));
+    const other = await once("--addresses", stage.path("other.json"));
+    expect([other.code, /is chain 31337, not 5/.test(other.err)], other.err).to.deep.equal([2, true]);
+    expect((await once("--addresses", stage.path("none.json"))).code).to.equal(2);
+    expect((await once("--no-such-option")).code).to.equal(2);
+    const bad = await once(...(await thresholds("pot: { second: 5 }")));
+    expect([bad.code, /pot: Unrecognized key: "second"/.test(bad.err)], bad.err).to.deep.equal([2, true]);
+  });
+
+  describe("without --once", () => {
+    /** A way to the node that can be cut. */
+    async function openProxy() {
+      const state = { isDown: false };
+      const server: Server = createServer((incoming, response) => {
+        let body = "";
+        incoming.on("data", (chunk: Buffer) => (body += chunk.toString()));
+        incoming.on("end", () => {
+          if (state.isDown) return void response.writeHead(503).end();
+          const headers = { "content-type": "application/json" };
+          fetch(stage.rpc, { method: "POST", body, headers })
+            .then(async (answer) => response.writeHead(200, headers).end(await answer.text()))
+            .catch(() => response.writeHead(502).end());
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      return { url, state, close: () => server.close() };
+    }
+
+    it("tells once what fires, with metrics and health, and that it sees nothing any more", async () => {
+      const [hook, proxy] = [await openWebhook(), await openProxy()];
+      const stop = new AbortController();
+      let out = "";
+      const limits = await thresholds("blind: { seconds: 2 }");
+      process.env.WEBHOOK_URL = hook.url;
+      const args = [
+        "--rpc",
+        proxy.url,
+        "--addresses",
+        stage.addresses,
+        "--metrics-port",
+        "0",
+        "--poll",
+        "100",
+      ];
+      const ended = run([...args, ...limits], {
+        out: (text) => (out += `${text}\n`),
+        err: (text) => (out += `${text}\n`),
+        signal: stop.signal,
+      });
+      try {
+        delete process.env.WEBHOOK_URL;
+        await until(
+          "it listens",
+          () => /metrics on/.test(out),
+          () => out,
+        );
+        const [, url] = /metrics on (\S+)\/metrics/.exec(out)!;
+        const metrics = async () => (await fetch(`${url}/metrics`)).text();
+        await until(
+          "it looks",
+          async () => /watch_looks_total [1-9]/.test(await metrics()),
+          () => out,
+        );
+        expect(await metrics()).to.match(/watch_price_state\{market="weth-usdc",state="Fresh"\} 1/);
+        await stage.local.setPrice("ETH/USD", "1400");
+        const keys = () => hook.bodies.map(({ severity, key }) => `${String(severity)} ${String(key)}`);
+        await until(
+          "it alerts",
+          () => keys().includes(`page diverged ${MARKET}`),
+          () => out,
+        );
+        expect(await metrics()).to.match(
+          /watch_firing\{rule="diverged",market="weth-usdc",severity="page"\} 1/,
+        );
+        const { text } = hook.bodies.find(({ key }) => key === `diverged ${MARKET}`)!;
+        expect(text).to.match(/^watch, chain 31337: page: .*docs\/runbooks\/wrong-price\.md/);
+        await mine(1);
+        proxy.state.isDown = true;
+        await until(
+          "it is blind",
+          () => keys().includes("page blind"),
+          () => out,
+        );
+        expect((await fetch(`${url}/health`)).status).to.equal(503);
+        expect(keys().filter((key) => key === `page diverged ${MARKET}`)).to.have.lengthOf(1);
+      } finally {
+        stop.abort();
+        expect(await ended).to.equal(0);
+        proxy.close();
+        await hook.close();
+      }
+    });
+  });
+});
+
+describe("the rules of the watch", () => {
+  it("name a runbook each, which names them", () => {
+    const named = Object.fromEntries(
+      globSync("docs/runbooks/*.md").map((file) => {
+        const [, names = ""] = /^\*\*Watch:\*\* (.*)$/m.exec(readFileSync(file, "utf8")) ?? [];
+        return [basename(file, ".md"), [...names.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name!).sort()];
+      }),
+    );
+    const rules = Object.entries({ ...RULES, blind: BLIND });
+    const expected = Object.groupBy(rules, ([, { runbook }]) => runbook);
+    expect(named).to.deep.equal(
+      Object.fromEntries(
+        Object.entries(expected).map(([book, found]) => [book, found!.map(([name]) => name).sort()]),
+      ),
+    );
+    const page = readFileSync("docs/watch.md", "utf8");
+    for (const [name] of rules) expect(page).to.include(`\`${name}\``);
+  });
+
+  it("fail closed on thresholds that they do not know", () => {
+    const refused = (yaml: string) => {
+      try {
+        readThresholds(yaml, ["a", "b"]);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "taken";
+    };
+    expect(refused("divergd: {}")).to.match(/divergd: is no rule; there are diverged, /);
+    expect(refused("utilization: { percent: 101 }")).to.match(/utilization\.percent: Too big/);
+    expect(refused("utilization: { percent: '98' }")).to.match(/utilization\.percent: Invalid input/);
+    expect(refused("pot: on")).to.match(/pot: Invalid input/);
+    expect(refused("markets: { c: { pot: off } }")).to.match(/markets\.c: there are a, b/);
+    expect(refused("markets: { a: { pt: off } }")).to.match(/markets\.a\.pt: is no rule/);
+    expect(refused("[1]")).to.match(/the file: must be a mapping/);
+    expect(refused("a: [")).to.match(/is no YAML/);
+    expect(refused("")).to.equal("taken");
+  });
+
+  it("take a market's threshold before that of all, and that before the default", () => {
+    const thresholds = readThresholds(
+      "utilization: { percent: 95 }\nmarkets: { a: { utilization: off, pot: { seconds: 60 } } }",
+      ["a", "b"],
+    );
+    expect(thresholds("utilization", "a")).to.equal(undefined);
+    expect(thresholds("utilization", "b")).to.deep.equal({ percent: 95 });
+    expect(thresholds("pot", "a")).to.deep.equal({ seconds: 60 });
+    expect(thresholds("pot", "b")).to.deep.equal({ seconds: 1_800 });
+  });
+});
