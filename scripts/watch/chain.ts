@@ -2,7 +2,7 @@
 // say up to it.
 import type { Addresses, MarketAddresses } from "@breakwater/sdk/addresses";
 import { contractAddress } from "@breakwater/sdk/addresses";
-import { connect, isRevert, type MarketReading, openMarkets } from "@breakwater/sdk/chain";
+import { connect, explainRevert, isRevert, type MarketReading, openMarkets } from "@breakwater/sdk/chain";
 import { Q128 } from "@breakwater/sdk/core";
 import {
   AccessManager__factory,
@@ -136,7 +136,7 @@ export async function openWatcher(addresses: Addresses, provider: Provider) {
     const skip = (id: string, error: unknown) => {
       // BAD_DATA: nothing answers there.
       if (!isRevert(error) && (error as { code?: string }).code !== "BAD_DATA") throw error;
-      unreadable.push({ market: id, words: (error as Error).message.split(" (")[0]! });
+      unreadable.push({ market: id, words: explainRevert(error).words });
       return [];
     };
     // All of it starts at once, so that it goes out as one batch.

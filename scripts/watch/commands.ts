@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { type Addresses, loadAddresses } from "@breakwater/sdk/addresses";
+import { explainRevert } from "@breakwater/sdk/chain";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
@@ -80,7 +81,7 @@ export async function run(args: string[], output: Output): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? OK : BLINDED;
-    output.err(`Could not look: ${wordsOf(error)}`);
+    output.err(`Could not look: ${explainRevert(error).words}`);
     return BLINDED;
   }
 }
@@ -151,7 +152,7 @@ async function openRounds({ addresses, thresholds, provider }: Watch) {
         try {
           await look(block);
         } catch (error) {
-          missed.push(`the state of block ${block}: ${wordsOf(error)}`);
+          missed.push(`the state of block ${block}: ${explainRevert(error).words}`);
         }
       }
       const now = await look(head);
@@ -216,10 +217,16 @@ async function watchOn(watch: Watch, listeners: OnEvent[]): Promise<number> {
     );
 
   let current: Finding[] = [];
+  let unseen: string[] = [];
   const problems = () => [
     ...health
       .problems()
       .map(({ words }) => ({ kind: "blind", words: `${words}  (docs/runbooks/${BLIND.runbook}.md)` })),
+    ...unseen.map((words) => ({
+      kind: `unseen ${words}`,
+      severity: "warning" as const,
+      words: `unseen: ${words}`,
+    })),
     ...current.map(({ key, severity, words, runbook }) => ({
       ...{ kind: key, severity, words: `${words}  (docs/runbooks/${runbook}.md)` },
     })),
@@ -254,14 +261,14 @@ async function watchOn(watch: Watch, listeners: OnEvent[]): Promise<number> {
           rounds = opened;
         }
         const ms = performance.now() - started;
-        [block, current, failure] = [head, seen.found, ""];
+        [block, current, unseen, failure] = [head, seen.found, seen.look.unseen, ""];
         metrics.looked(seen.look, seen.found, ms);
         const lagMs = Math.max(0, Date.now() - Number(seen.look.time) * 1_000);
         health.onEvent({ kind: "block", block, markets: seen.look.markets.length, lagMs, ms });
       } catch (error) {
         if (isOver()) break;
         metrics.failed();
-        const words = wordsOf(error);
+        const words = explainRevert(error).words;
         if (words !== failure) say("failed", { words });
         failure = words;
         await pause(options.poll, undefined, { signal: output.signal }).catch(() => undefined);
@@ -298,11 +305,6 @@ async function chainIdOf(urls: string[]): Promise<number> {
 function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
-}
-
-/** ethers puts the whole request behind the first bracket. */
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message.split(" (")[0]! : String(error);
 }
 
 function describeRules(): string {

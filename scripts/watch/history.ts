@@ -1,6 +1,7 @@
 // What events say of the past that no call does: the surplus of all positions, what is scheduled, what happened lately. A
 // reorganisation takes back what came after it.
 import { type Addresses, contractAddress } from "@breakwater/sdk/addresses";
+import { explainRevert } from "@breakwater/sdk/chain";
 import {
   AccessManager__factory,
   AccountRecovery__factory,
@@ -71,6 +72,7 @@ export function openHistory(addresses: Addresses, provider: Provider) {
 
   let next = addresses.startBlock;
   let missing: string | undefined;
+  let hasLooked = false;
   /** How to take back each of the latest changes, oldest first. */
   let undos: { block: number; undo: () => void }[] = [];
   let recent: Recent[] = [];
@@ -200,22 +202,25 @@ export function openHistory(addresses: Addresses, provider: Provider) {
   return {
     /** The events up to shortly before `block`, as far as they are not known yet; what is left is for `read`. */
     async catchUp(block: number): Promise<void> {
-      const isFirst = next === addresses.startBlock;
-      while (next < block && (isFirst || block - next >= BLOCKS_PER_CALL)) {
+      while (next < block && (!hasLooked || block - next >= BLOCKS_PER_CALL)) {
         const to = Math.min(next + BLOCKS_PER_CALL - 1, block - 1);
         try {
           take(to, await logs(next, to));
         } catch (error) {
           if ((error as Error).name === "NoEndpoint") throw error;
-          // A node that forgets: from here on it is known what happens.
-          missing = `events before block ${block}: ${(error as Error).message.split(" (")[0]}`;
+          // Nodes forget. One that did not when it was asked before will be asked again.
+          if (hasLooked) throw error;
+          missing = `events before block ${block}: ${explainRevert(error).words}`;
           next = block;
         }
       }
     },
     /** Those that are not known yet, up to `block`; `apply` makes them known. */
     read: async (block: number) => logs(next, block),
-    apply: take,
+    apply(block: number, found: Log[]): void {
+      take(block, found);
+      hasLooked = true;
+    },
     /** Takes back what came after `block`; false: that is too deep. */
     rewind(block: number): boolean {
       if (next - 1 - block >= DEPTH) return false;

@@ -8,6 +8,8 @@ import { BLIND, type RuleName, RULES } from "./rules.ts";
 export type Thresholds = (rule: RuleName, market?: string) => unknown;
 
 const ALL = { ...RULES, blind: BLIND };
+/** No market has one of its own. */
+const WHOLE = ["blind", "recovery", "safe-changed", "scheduled", "upgraded"];
 
 /** The defaults of all rules, and what `yaml` says otherwise: of all markets, and under `markets` of one. */
 export function readThresholds(yaml: string, markets: readonly string[]): Thresholds {
@@ -37,7 +39,8 @@ function readRules(
   const rules = new Map<RuleName, unknown>();
   for (const [name, value] of Object.entries(given)) {
     const at = `${where}${name}`;
-    if (!Object.hasOwn(ALL, name)) {
+    if (where !== "" && WHOLE.includes(name)) problems.push(`${at}: belongs to no market`);
+    else if (!Object.hasOwn(ALL, name)) {
       problems.push(`${at}: is no rule; there are ${Object.keys(ALL).join(", ")}`);
     } else if (value === "off") rules.set(name as RuleName, undefined);
     else {

@@ -1,13 +1,14 @@
 // npm run watch on a chain that is well, and on one where each thing is wrong.
 import { globSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { type Server, createServer } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename } from "node:path";
 
 import { expect } from "chai";
 import { encodeBytes32String, JsonRpcProvider } from "ethers";
 
+import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
 import { openWatcher, SLACK_BITS } from "../../scripts/watch/chain.ts";
 import { run } from "../../scripts/watch/commands.ts";
 import { BLIND, RULES } from "../../scripts/watch/rules.ts";
@@ -24,6 +25,9 @@ describe("npm run watch", function () {
   let stage: Stage;
   before(async () => {
     stage = await openStage();
+    // One market says as much as three, sooner.
+    const [only] = stage.local.addresses.markets.filter(({ id }) => id === MARKET);
+    await writeFile(stage.path("one.json"), JSON.stringify({ ...stage.local.addresses, markets: [only] }));
   });
   after(async () => stage.close());
   beforeEach(async () => stage.reset());
@@ -34,7 +38,7 @@ describe("npm run watch", function () {
 
   async function watch(...args: string[]) {
     const answer = { code: 0, out: "", err: "" };
-    answer.code = await run(["--rpc", stage.rpc, "--addresses", stage.addresses, ...args], {
+    answer.code = await run(["--rpc", stage.rpc, "--addresses", stage.path("one.json"), ...args], {
       out: (text) => (answer.out += `${text}\n`),
       err: (text) => (answer.err += `${text}\n`),
       signal: new AbortController().signal,
@@ -67,8 +71,52 @@ describe("npm run watch", function () {
   }
   const vault = () => stage.local.markets[MARKET]!.vault;
 
+  /** A way to the node that can be cut, counts, and refuses as providers do. */
+  async function openProxy() {
+    const state = {
+      isDown: false,
+      requests: 0,
+      refuse: (_method: string, _params: unknown[]): string | undefined => undefined,
+    };
+    interface Call {
+      id: number;
+      method: string;
+      params: unknown[];
+    }
+    const answer = async (body: string) => {
+      const headers = { "content-type": "application/json" };
+      const answers = (await (await fetch(stage.rpc, { method: "POST", body, headers })).json()) as {
+        id: number;
+      }[];
+      const refused = new Map(
+        (JSON.parse(body) as Call[]).map(({ id, method, params }) => [id, state.refuse(method, params)]),
+      );
+      return answers.map((each) => {
+        const message = refused.get(each.id);
+        return message === undefined
+          ? each
+          : { jsonrpc: "2.0", id: each.id, error: { code: -32000, message } };
+      });
+    };
+    const server = createServer((incoming, response) => {
+      state.requests++;
+      let body = "";
+      incoming.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      incoming.on("end", () => {
+        if (state.isDown) return void response.writeHead(503).end();
+        answer(body).then(
+          (answers) => response.writeHead(200).end(JSON.stringify(answers)),
+          () => response.writeHead(502).end(),
+        );
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { url, state, close: () => server.close() };
+  }
+
   it("finds nothing on a chain that is well", async () => {
-    const { code, out, err } = await once();
+    const { code, out, err } = await once("--addresses", stage.addresses);
     expect(out + err).to.match(/^Block \d+, .*Z: nothing fires, in 3 markets\.\n$/);
     expect(code).to.equal(0);
   });
@@ -98,17 +146,15 @@ describe("npm run watch", function () {
 
   it("page when sources diverge, when a feed is late, and when it is lost", async () => {
     await stage.local.setPrice("ETH/USD", "1400");
-    expect(await firing()).to.deep.equal(["diverged usdc-weth", `diverged ${MARKET}`]);
+    expect(await firing()).to.deep.equal([`diverged ${MARKET}`]);
     await stage.reset();
     for (const feed of ["ETH/USD", "BTC/USD", "USDC/USD"]) {
       await stage.local.setPrice(feed, stage.local.parameters.feeds[feed]!.price);
     }
     await stage.pass(3_400);
-    const late = ["feed-age usdc-weth", "feed-age wbtc-usdc", `feed-age ${MARKET}`];
-    expect(await firing()).to.deep.equal(late.sort());
+    expect(await firing()).to.deep.equal([`feed-age ${MARKET}`]);
     await stage.pass(300);
-    const lost = ["usdc-weth", "wbtc-usdc", MARKET].map((market) => `feed-lost ${market}`);
-    expect(await firing()).to.deep.equal([...late, ...lost].sort());
+    expect(await firing()).to.deep.equal([`feed-age ${MARKET}`, `feed-lost ${MARKET}`]);
   });
 
   it("page when debt stands for n blocks that somebody could liquidate, and not before", async () => {
@@ -179,7 +225,7 @@ describe("npm run watch", function () {
       .setBrake(0, 0, 0);
     expect(await firing()).to.deep.equal([`deaf ${MARKET}`]);
     await request("hardhat_setCode", await vault().getAddress(), "0x60006000fd");
-    const { code, out, err } = await once();
+    const { code, out, err } = await once("--addresses", stage.addresses);
     expect([code, out.match(/unreadable/g)?.length], out + err).to.deep.equal([1, 1]);
     expect(out).to.match(/in 2 markets/);
   });
@@ -230,6 +276,42 @@ describe("npm run watch", function () {
     }
   });
 
+  it("looks with one request, at most; and around what a node refuses or no longer has", async () => {
+    const proxy = await openProxy();
+    const { state, url } = proxy;
+    const provider = new Endpoints({ urls: [url], chainId: 31337, onEvent: () => undefined });
+    try {
+      const look = await openWatcher(stage.local.addresses, provider);
+      const head = await provider.getBlockNumber();
+      await look(head);
+      await mine(2);
+      state.requests = 0;
+      await look(head + 2);
+      expect(state.requests).to.equal(1);
+
+      const range = (params: unknown[]) => params[0] as { fromBlock: string; toBlock: string };
+      state.refuse = (method, params) =>
+        method === "eth_getLogs" && Number(range(params).toBlock) - Number(range(params).fromBlock) > 60
+          ? "query returned more than 60 blocks"
+          : undefined;
+      const limited = await once("--rpc", url);
+      expect([limited.code, limited.out], limited.out + limited.err).to.deep.equal([0, limited.out]);
+      state.refuse = (method, params) =>
+        (method === "eth_getLogs" && Number(range(params).fromBlock) < head) ||
+        (method === "eth_call" && Number(params[1]) < head)
+          ? "missing trie node"
+          : undefined;
+      const pruned = await once("--rpc", url);
+      expect(pruned.out, pruned.err).to.match(
+        /^unseen +events before block \d+: missing trie node\nBlock \d+, .*: nothing fires/,
+      );
+      expect(pruned.code).to.equal(2);
+    } finally {
+      provider.destroy();
+      proxy.close();
+    }
+  });
+
   it("says with 2 that it could not look: no chain, another chain, no such file, a node that stands", async () => {
     const nowhere = await once("--rpc", "http://127.0.0.1:1");
     expect([nowhere.code, nowhere.err]).to.deep.equal([2, nowhere.err]);
@@ -245,25 +327,6 @@ describe("npm run watch", function () {
   });
 
   describe("without --once", () => {
-    /** A way to the node that can be cut. */
-    async function openProxy() {
-      const state = { isDown: false };
-      const server: Server = createServer((incoming, response) => {
-        let body = "";
-        incoming.on("data", (chunk: Buffer) => (body += chunk.toString()));
-        incoming.on("end", () => {
-          if (state.isDown) return void response.writeHead(503).end();
-          const headers = { "content-type": "application/json" };
-          fetch(stage.rpc, { method: "POST", body, headers })
-            .then(async (answer) => response.writeHead(200, headers).end(await answer.text()))
-            .catch(() => response.writeHead(502).end());
-        });
-      });
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      return { url, state, close: () => server.close() };
-    }
-
     it("tells once what fires, with metrics and health, and that it sees nothing any more", async () => {
       const [hook, proxy] = [await openWebhook(), await openProxy()];
       const stop = new AbortController();
@@ -365,6 +428,9 @@ describe("the rules of the watch", () => {
     expect(refused("pot: on")).to.match(/pot: Invalid input/);
     expect(refused("markets: { c: { pot: off } }")).to.match(/markets\.c: there are a, b/);
     expect(refused("markets: { a: { pt: off } }")).to.match(/markets\.a\.pt: is no rule/);
+    expect(refused("markets: { a: { scheduled: off } }")).to.match(
+      /markets\.a\.scheduled: belongs to no market/,
+    );
     expect(refused("[1]")).to.match(/the file: must be a mapping/);
     expect(refused("a: [")).to.match(/is no YAML/);
     expect(refused("")).to.equal("taken");

@@ -194,6 +194,9 @@ function argsOf(fragment: ErrorFragment, args: Result): Record<string, unknown> 
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  // ethers cannot place what the node said, and hides it.
+  const { code, error: answer } = error as Error & { code?: unknown; error?: { message?: string } };
+  if (code === "UNKNOWN_ERROR" && answer?.message !== undefined) return answer.message;
   return "shortMessage" in error && typeof error.shortMessage === "string"
     ? error.shortMessage
     : error.message;
