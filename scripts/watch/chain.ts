@@ -94,7 +94,6 @@ export interface Look {
 }
 
 type Contracts = ReturnType<typeof connect>;
-type Oracle = Awaited<ReturnType<typeof openOracle>>;
 
 export async function openWatcher(addresses: Addresses, provider: Provider) {
   const contracts = connect(addresses, provider);
