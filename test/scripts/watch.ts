@@ -9,9 +9,9 @@ import { expect } from "chai";
 import { encodeBytes32String, JsonRpcProvider } from "ethers";
 
 import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
-import { openWatcher, SLACK_BITS } from "../../scripts/watch/chain.ts";
+import { type Look, type MarketLook, openWatcher, SLACK_BITS } from "../../scripts/watch/chain.ts";
 import { run } from "../../scripts/watch/commands.ts";
-import { BLIND, RULES } from "../../scripts/watch/rules.ts";
+import { type Before, BLIND, findings, RULES } from "../../scripts/watch/rules.ts";
 import { readThresholds } from "../../scripts/watch/thresholds.ts";
 import { execute } from "../support/safe.ts";
 import { openStage, type Stage } from "../desk/stage.ts";
@@ -401,6 +401,138 @@ describe("npm run watch", function () {
 });
 
 describe("the rules of the watch", () => {
+  // A market that is well, in units of no decimals; each case makes one thing wrong.
+  const DAY = 86_400n;
+  const wellView = {
+    price: { low: 100n, high: 101n },
+    bookDebt: 1_000n,
+    totalDebt: 1_000n,
+    cash: 500n,
+    reserves: 0n,
+    insurance: 50n,
+    potDebt: 0n,
+    sharePrice: 10n ** 6n,
+    utilization: 6n * 10n ** 17n,
+    caps: { debt: 2_000n * 10n ** 6n, collateral: 2_000n * 10n ** 6n },
+    cascadeCap: 0n,
+    cascadeWindow: 0n,
+    cascadeLeft: 0n,
+    liquidationsPausedUntil: 0n,
+    graceUntil: 0n,
+    noNewRiskUntil: 0n,
+  };
+  const well = {
+    id: "m",
+    symbols: { collateral: "C", debt: "D" },
+    decimals: { collateral: 0, debt: 0 },
+    view: wellView as unknown as MarketLook["view"],
+    priceState: "Fresh",
+    oracle: { band: 300n, feeds: [], veto: { left: DAY, full: DAY } },
+    brake: {
+      level: "None",
+      until: 0n,
+      reason: "none",
+      reporter: "0x",
+      told: { pausedUntil: 0n, graceUntil: 0n, noNewRiskUntil: 0n },
+      budgets: { liquidations: { left: DAY, full: DAY }, newRisk: { left: DAY, full: DAY } },
+    },
+    held: { debt: 500n, collateral: 1_000n },
+    debt: { liquidatable: 0n, canLiquidate: false, shortfall: 0n, ofTicks: 1_000n },
+    pot: { seizedAt: 0n },
+    slack: { value: 0n, error: 0n },
+    lastLiquidation: undefined,
+  } satisfies MarketLook;
+  const view = (changes: Partial<typeof wellView>) => ({
+    view: { ...wellView, ...changes } as unknown as MarketLook["view"],
+  });
+  function rulesOf(
+    market: Partial<MarketLook>,
+    {
+      look = {},
+      before = {},
+      yaml = "",
+    }: { look?: Partial<Look>; before?: Partial<Before>; yaml?: string } = {},
+  ): string[] {
+    const seen: Look = {
+      ...{ block: 1_000, hash: "0x", time: 10n * DAY, markets: [{ ...well, ...market }], unreadable: [] },
+      ...{ scheduled: [], recent: [], missingInsurance: [], unseen: [], reorged: false },
+      ...look,
+    };
+    return findings(seen, readThresholds(yaml, ["m"]), { standing: new Map(), ...before }).map(
+      ({ rule }) => rule,
+    );
+  }
+
+  it("are silent on a market that is well", () => {
+    expect(rulesOf({})).to.deep.equal([]);
+  });
+
+  it("fire beyond their threshold, and not at it", () => {
+    const at = (rule: string, still: string[], firing: string[]) =>
+      expect([still, firing], rule).to.deep.equal([[], [rule]]);
+    const price = (high: bigint) => rulesOf(view({ price: { low: 10_000n, high } }));
+    at("spread", price(10_240n), price(10_241n));
+    const veto = (left: bigint) => rulesOf({ oracle: { ...well.oracle, veto: { left, full: DAY } } });
+    at("veto", veto(DAY / 2n), veto(DAY / 2n - 1n));
+    const age = (seconds: bigint | undefined) =>
+      rulesOf({ oracle: { ...well.oracle, feeds: [{ name: "feed", age: seconds, maxAge: 1_000n }] } });
+    at("feed-age", age(900n), age(901n));
+    expect(age(undefined)).to.deep.equal(["feed-age"]);
+    const insured = (insurance: bigint) =>
+      rulesOf(view({ insurance }), { yaml: "insurance: { percentOfDebt: 5 }" });
+    at("insurance", insured(50n), insured(49n));
+    const pot = (seizedAt: bigint) => rulesOf({ ...view({ potDebt: 1n }), pot: { seizedAt } });
+    at("pot", pot(10n * DAY - 1_799n), pot(10n * DAY - 1_800n));
+    const utilization = (value: bigint) => rulesOf(view({ utilization: value }));
+    at("utilization", utilization(98n * 10n ** 16n), utilization(98n * 10n ** 16n + 1n));
+    const capped = (debt: bigint) => rulesOf(view({ caps: { debt, collateral: 10n ** 12n } }));
+    at("caps", capped(1_112n * 10n ** 6n), capped(1_111n * 10n ** 6n));
+    const held = (collateral: bigint) => rulesOf({ held: { debt: 500n, collateral } });
+    at("caps", held(1_800n), held(1_801n));
+    const cascade = (cascadeLeft: bigint) =>
+      rulesOf(view({ cascadeCap: 5n, cascadeWindow: 60n, cascadeLeft }));
+    at("cascade", cascade(10n ** 12n), cascade(10n ** 12n - 1n));
+    const budget = (left: bigint) =>
+      rulesOf({ brake: { ...well.brake, budgets: { ...well.brake.budgets, newRisk: { left, full: DAY } } } });
+    at("budget", budget(DAY / 4n), budget(DAY / 4n - 1n));
+  });
+
+  it("tell keepers that are silent from keepers that do not keep up", () => {
+    const debt = { ...well.debt, liquidatable: 2n, canLiquidate: true };
+    const standing = (since: number, more: Partial<MarketLook> = {}) =>
+      rulesOf({ debt, ...more }, { before: { standing: new Map([["m", since]]) } });
+    expect(standing(991)).to.deep.equal([]);
+    expect(standing(990)).to.deep.equal(["keeper-silent"]);
+    expect(standing(990, { lastLiquidation: 991 })).to.deep.equal([]);
+    expect(standing(950, { lastLiquidation: 991 })).to.deep.equal(["keeper-behind"]);
+    expect(standing(950, { debt: { ...debt, canLiquidate: false } })).to.deep.equal([]);
+    expect(standing(950, { debt: { ...debt, liquidatable: 1n } }), "dust").to.deep.equal([]);
+  });
+
+  it("compare books with themselves and with the last look's", () => {
+    const look = { markets: [{ ...well, slack: { value: 5n, error: 1n } }], block: 999 } as unknown as Look;
+    const now = (market: Partial<MarketLook>, more: Partial<Look> = {}) =>
+      rulesOf({ slack: { value: 5n, error: 1n }, ...market }, { before: { look }, look: more });
+    expect(now({})).to.deep.equal([]);
+    expect(now({ slack: { value: 3n, error: 1n } }), "within the roundings").to.deep.equal([]);
+    expect(now({ slack: { value: 2n, error: 1n } })).to.deep.equal(["books"]);
+    expect(now({ slack: undefined })).to.deep.equal([]);
+    expect(now({ held: { debt: 499n, collateral: 1_000n } })).to.deep.equal(["books"]);
+    expect(now({ debt: { ...well.debt, ofTicks: 999n } })).to.deep.equal(["books"]);
+    expect(now({}, { missingInsurance: [{ token: "0x", booked: 2n, held: 1n }] })).to.deep.equal(["books"]);
+    const fallen = view({ sharePrice: 999_000n });
+    expect(now(fallen)).to.deep.equal(["books"]);
+    const loss = { rule: "loss", block: 1_000, market: "m", amount: 1n, words: "" } as const;
+    expect(now(fallen, { recent: [loss] })).to.deep.equal(["loss"]);
+  });
+
+  it("tell what happened lately for as long as the threshold says", () => {
+    for (const rule of ["upgraded", "recovery", "safe-changed"] as const) {
+      const lately = (block: number) => rulesOf({}, { look: { recent: [{ rule, block, words: "" }] } });
+      expect([lately(700), lately(701)]).to.deep.equal([[], [rule]]);
+    }
+  });
+
   it("name a runbook each, which names them", () => {
     const named = Object.fromEntries(
       globSync("docs/runbooks/*.md").map((file) => {
