@@ -54,11 +54,9 @@ const TINY: Stage = { ...mocha("libraries/tiny-index.ts"), kind: "source" };
 const ALL = [
   ...VAULT,
   BRAKE,
-  REGRESSIONS,
-  NEVER_PAUSED,
   RAMPS,
   CASCADE,
-  ...late(FLASH, LENS, WIND_DOWN, PAIR, MODEL),
+  ...late(FLASH, PAIR, REGRESSIONS, NEVER_PAUSED, LENS, MODEL, WIND_DOWN),
 ];
 
 /** The files that are mutated, and what may kill their mutants. */
@@ -78,12 +76,11 @@ export const STAGES: Record<string, Stage[]> = {
     WALK,
     CORE,
     ...VAULT,
-    REGRESSIONS,
-    ...late(INVARIANTS, LENS, MODEL, TINY),
+    ...late(INVARIANTS, REGRESSIONS, LENS, MODEL, TINY),
   ],
   "contracts/libraries/Liquidation.sol": [WALK, ...ALL, ...late(INVARIANTS)],
   "contracts/Vault.sol": [...ALL, ...late(ACCESS)],
-  "contracts/Liquidator.sol": [...VAULT, BRAKE, FLASH, LENS, ACCESS],
+  "contracts/Liquidator.sol": [...VAULT, BRAKE, CASCADE, FLASH, LENS, ACCESS],
   "contracts/OracleAdapter.sol": [ADAPTER_MATHS, ADAPTER_SAFETY, ...ADAPTER, ...VAULT],
   "contracts/libraries/Market.sol": [MARKET, RAMP, SALE, WALK, ...ALL, ...late(INVARIANTS, CORE)],
   "contracts/libraries/Lending.sol": ALL,

@@ -310,6 +310,53 @@ describe("OracleAdapter with a single source", () => {
     await expectPrice(adapter, STATE.Dead, 0n);
   });
 
+  it("believes a round before whose answer is on its bounds", async () => {
+    const { config, feeds, set } = await deployFeeds();
+    const bounds = { minAnswer: usd(2_000, 8n), maxAnswer: usd(2_200, 8n) };
+    const adapter = await ethers.deployContract("OracleAdapter", [
+      { ...config, collateralFeed: { ...config.collateralFeed, ...bounds } },
+    ]);
+    await adapter.update();
+    await feeds.secondCollateral.setReverting(true);
+    await set("collateral", 2_190);
+    await expectPrice(adapter, STATE.Single, 2_000n * Q128, 2_190n * Q128);
+    await set("collateral", 2_200);
+    await set("collateral", 2_150);
+    await expectPrice(adapter, STATE.Single, 2_150n * Q128, 2_200n * Q128);
+  });
+
+  it("spans two rounds of feeds whose decimals differ", async () => {
+    const { config, feeds, set } = await deployFeeds();
+    const adapter = await ethers.deployContract("OracleAdapter", [
+      { ...config, debtFeed: config.secondDebtFeed, secondDebtFeed: config.debtFeed },
+    ]);
+    await adapter.update();
+    await feeds.secondCollateral.setReverting(true);
+    await set("collateral", 2_100);
+    await set("collateral", 2_200);
+    await expectPrice(adapter, STATE.Single, 2_100n * Q128, 2_200n * Q128);
+  });
+
+  it("believes no two rounds of which one makes no price", async () => {
+    const { config, feeds } = await deployFeeds();
+    const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };
+    const adapter = await ethers.deployContract("OracleAdapter", [
+      {
+        ...config,
+        collateralFeed: { ...config.collateralFeed, ...wide },
+        secondCollateralFeed: { ...config.secondCollateralFeed, ...wide },
+      },
+    ]);
+    await feeds.collateral.set((2n ** 64n - 1n) * 10n ** 8n);
+    await feeds.secondCollateral.set((2n ** 64n - 1n) * 10n ** 18n);
+    await adapter.update();
+    expect((await adapter.read()).state).to.equal(STATE.Fresh);
+    await feeds.secondCollateral.setReverting(true);
+    await feeds.collateral.set(2n ** 64n * 10n ** 8n); // too much for a price
+    await feeds.collateral.set((2n ** 64n / 100n) * 95n * 10n ** 8n);
+    await expectPrice(adapter, STATE.Dead, 0n);
+  });
+
   it("is Dead as long as no Fresh price was ever recorded", async () => {
     const { config, feeds } = await deployFeeds();
     const adapter = await ethers.deployContract("OracleAdapter", [config]);

@@ -280,6 +280,28 @@ describe("Vault adjust", () => {
     ]);
   });
 
+  it("says no index where none is needed", async () => {
+    await m.adjust(alice, ETH, 0n);
+    const [event] = await m.vault.queryFilter(m.vault.filters.Adjust(alice));
+    expect(event!.args.borrowIndex).to.equal(0n);
+  });
+
+  it("moves the tokens that it names, and no others", async () => {
+    const changes: [bigint, bigint][] = [
+      [2n * ETH, 0n],
+      [0n, 1_000n * USDC],
+      [0n, -100n * USDC],
+      [-ETH / 10n, 0n],
+    ];
+    for (const [collateral, debt] of changes) {
+      const { logs } = (await (await m.adjust(alice, collateral, debt)).wait())!;
+      const moved = logs.filter(({ topics }) => topics[0] === m.debt.getEvent("Transfer").fragment.topicHash);
+      expect(moved.map(({ address }) => address)).to.deep.equal([
+        await (debt === 0n ? m.collateral : m.debt).getAddress(),
+      ]);
+    }
+  });
+
   it("tells a borrower's contract what it owes, and nothing of what it gets", async () => {
     const borrower = await ethers.deployContract("CallbackRecorder");
     for (const token of [m.collateral, m.debt]) {

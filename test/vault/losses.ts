@@ -122,6 +122,10 @@ describe("Vault losses", () => {
     const [shares, back] = [await vault.previewDeposit(x, now), await vault.previewWithdraw(x, now)];
     expect(shares).to.be.lessThan(back - 100n);
     expect(await vault.previewMint(x, now)).to.be.greaterThan((await vault.previewRedeem(x, now)) + 100n);
+    // Who lends more buys at the higher price, and has the less room.
+    const room = await vault.maxDeposit(lender, now);
+    expect(room).to.be.lessThan(2n ** 111n - 1n - (await vault.totalAssets(now)));
+    expect(await vault.maxMint(lender, now)).to.equal(await vault.previewDeposit(room, now));
   });
 
   it("never let a share be burned for nothing", async () => {
