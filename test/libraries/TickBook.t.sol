@@ -211,6 +211,29 @@ contract TickBookTest is Test {
         _check();
     }
 
+    /// @dev Its shares are then its debt, whatever index liquidations had left the node.
+    function test_onlyMemberOfAShrunkNodeMovesIt() public {
+        int24 tick = _join(1, 100, 1e18);
+        _book.moveNode(tick, tick - 4, 0.5e18, 1, 2);
+        int24 landed = _book.change(1, 1e18, 0, true).newTick;
+        _joinAt(2, landed, 1e18);
+        assertEq(_book.resolve(1).debt, 0.5e18, "its debt");
+        assertEq(_book.resolve(2).debt, 1e18, "the other's");
+        _check();
+    }
+
+    function test_tickForgetsTheNodeBefore() public {
+        int24 tick = _join(1, 101, 1e18);
+        _book.moveNode(tick, tick - 40, 0.5e18, 1, 2);
+        _join(2, 101, 1e18);
+        _book.moveNode(tick, tick - 50, 0.5e18, 1, 2);
+        _join(3, 101, 1e18);
+        (uint32 id, TickBook.Node memory node) = _book.nodeAt(tick);
+        assertEq(id, 2, "the second from the counter, not mixed with the first");
+        assertEq(node.debt, 1e18, "its debt");
+        _check();
+    }
+
     function test_mergeLinksTheLowerRank() public {
         int24 a = _join(1, 100, 1e18);
         int24 b = _join(2, 200, 1e18);
@@ -354,6 +377,12 @@ contract TickBookTest is Test {
         }
         assertEq(_book.nextPopulated(start, least), expected, "the highest populated tick in the range");
         assertEq(_book.nextPopulated(top, -top), first > second ? first : second, "over the whole grid");
+    }
+
+    function test_nextPopulatedLooksAtTheFloor() public {
+        int24 tick = _join(1, 100, 1e18);
+        assertEq(_book.nextPopulated(tick, tick), tick, "a range of one tick");
+        assertEq(_book.nextPopulated(tick, tick + 1), tick, "below the floor: nothing is in an empty range");
     }
 
     // ------------------------------------------------------------------ refusals
