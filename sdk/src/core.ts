@@ -5,6 +5,7 @@ export * from "./core/grid.ts";
 export * from "./core/leverage.ts";
 export * from "./core/math.ts";
 export * from "./core/orders.ts";
+export * from "./core/parameters.ts";
 export * from "./core/position.ts";
 export * from "./core/ramp.ts";
 export * from "./core/rate.ts";
