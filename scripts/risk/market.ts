@@ -92,7 +92,11 @@ export function sellable({ ranges, fee, refills }: Pool, price: number, least: n
 export type Spread = "drill" | "edge";
 
 /** Borrowers with `debt` (whole tokens) in all: the drill's mixture of leverage, stretched to what is offered, or all of them in the last tenth. */
-export function bookOf(spread: Spread, { maxLtv, spacing }: Pick<Terms, "maxLtv" | "spacing">, debt: number): Book {
+export function bookOf(
+  spread: Spread,
+  { maxLtv, spacing }: Pick<Terms, "maxLtv" | "spacing">,
+  debt: number,
+): Book {
   const most = 1 / (1 - Number(maxLtv) / 1e4);
   const groups =
     spread === "drill"
@@ -114,7 +118,12 @@ export function bookOf(spread: Spread, { maxLtv, spacing }: Pick<Terms, "maxLtv"
     }
   }
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
-  return new Map([...weights].map(([tick, weight]) => [tick, BigInt(Math.round((debt * 1e6 * weight) / total)) * 10n ** 12n]));
+  return new Map(
+    [...weights].map(([tick, weight]) => [
+      tick,
+      BigInt(Math.round((debt * 1e6 * weight) / total)) * 10n ** 12n,
+    ]),
+  );
 }
 
 /** `prices`: relative to what the book was opened at, a step each. */
@@ -227,9 +236,8 @@ function highest(book: Book): number {
   return top;
 }
 
-/** Millionths of millionths are enough of a price. */
 function toQ128(price: number): bigint {
-  return (BigInt(Math.round(price * 1e12)) * Q128) / 10n ** 12n;
+  return BigInt(Math.round(price * 2 ** 64)) << 64n;
 }
 
 function toUnits(amount: number): bigint {

@@ -1,6 +1,6 @@
 import { ceilTick, ratioOf } from "./grid.ts";
-import { BPS, Q128, ceilDiv, max, min, saturatingSub } from "./math.ts";
-import { type MarketState, distanceToLiquidation } from "./position.ts";
+import { BPS, Q128, ceilDiv, max, saturatingSub } from "./math.ts";
+import { type MarketState, distanceToLiquidation, isLiquidatable } from "./position.ts";
 import { type SaleRisk, behindDown, isInsolvent, move, salePrice, saleTerms } from "./sale.ts";
 import {
   bookPriceDown,
@@ -48,9 +48,7 @@ export function debtByDistance(ticks: readonly TickDebt[], m: MarketState): Dist
   if (m.priceHigh === 0n) return [];
   const bands = new Map<number, { debt: bigint; positions: number }>();
   for (const { tick, debt, count } of ticks) {
-    const distance = distanceToLiquidation(tick, m);
-    // A tick whose liquidation price is the price is liquidatable.
-    const percent = distance <= 0n ? -1 : Number(distance / 10n ** 16n);
+    const percent = isLiquidatable(tick, m) ? -1 : Number(max(distanceToLiquidation(tick, m), 0n) / 10n ** 16n);
     const band = bands.get(percent) ?? { debt: 0n, positions: 0 };
     bands.set(percent, { debt: band.debt + debt, positions: band.positions + count });
   }
