@@ -87,7 +87,7 @@ simulation(
     .option("--out <folder>", "write exposure.json and a picture of each market there"),
 ).action(async (options: ExposureOptions) => {
   if (options.account !== undefined && !isAddress(options.account)) {
-    throw new Refusal(`${options.account} is not an address`);
+    throw new Refusal(`--account ${options.account as string}: not an address`);
   }
   const desk = await openDesk(options.rpc, options.addresses);
   try {

@@ -120,15 +120,20 @@ export function inBookUnits(pool: Pool, { units, borrowIndex }: MarketState): Po
 
 /** Debt tokens that selling `amount` of collateral brings, starting at `price`; as much of it as the pool takes. */
 export function proceedsOf({ ranges, fee }: Pool, price: number, amount: number): number {
-  let [left, root, proceeds] = [amount * (1 - fee), 1 / Math.sqrt(price), 0];
-  for (const { from, to, liquidity } of [...ranges].sort((a, b) => b.to - a.to)) {
-    const start = Math.max(root, 1 / Math.sqrt(to));
-    const end = Math.min(1 / Math.sqrt(from), start + left / liquidity);
-    if (end <= start) continue;
+  const edges = [...new Set([price, ...ranges.flatMap(({ from, to }) => [from, to])])]
+    .filter((edge) => edge <= price)
+    .sort((a, b) => b - a);
+  let [left, proceeds] = [amount * (1 - fee), 0];
+  for (let at = 1; at < edges.length && left > 0; at++) {
+    const [high, low] = [edges[at - 1]!, edges[at]!];
+    const liquidity = ranges
+      .filter(({ from, to }) => from <= low && to >= high)
+      .reduce((sum, range) => sum + range.liquidity, 0);
+    if (liquidity === 0) continue;
+    const start = 1 / Math.sqrt(high);
+    const end = Math.min(1 / Math.sqrt(low), start + left / liquidity);
     proceeds += liquidity * (1 / start - 1 / end);
     left -= liquidity * (end - start);
-    root = end;
-    if (left <= 0) break;
   }
   return proceeds;
 }

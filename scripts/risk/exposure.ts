@@ -270,9 +270,10 @@ export function exposureText(e: Exposure): string {
         ...rows,
       ]),
       `${figures[0]!.horizons[0]!.paths} paths each from ${history.name}, ${history.from.slice(0, 10)} to ${history.to.slice(0, 10)}` +
-        `${history.gaps > 0 ? `, ${history.gaps} gaps` : ""}; the pool is brought back ${refills} times in a step of 15 minutes` +
-        `${delay > 0 ? `; keepers wait for ${delay} steps` : ""}`,
-      ...history.odd.map((odd) => `  ${odd}`),
+        (history.gaps > 0 ? `, ${history.gaps} gaps` : "") +
+        `; the pool is brought back ${refills} times in a step of 15 minutes` +
+        (delay > 0 ? `; keepers wait for ${delay} steps` : "") +
+        history.odd.map((odd) => `\n  ${odd}`).join(""),
     );
   }
   return parts.join("\n\n");
@@ -321,7 +322,7 @@ function percentOf(bps: bigint): string {
 
 /** Simulated amounts: two decimals where they are small. */
 export function grouped(amount: number): string {
-  return amount.toLocaleString("en", { maximumFractionDigits: amount >= 1_000 || amount === 0 ? 0 : 2 });
+  return amount.toLocaleString("en", { maximumFractionDigits: amount >= 100 || amount === 0 ? 0 : 2 });
 }
 
 /** The first column to the left, the others to the right. */

@@ -1,4 +1,6 @@
 // The picture of an exposure: where the debt stands, what a fall makes of it, and what a day may bring. Pure.
+import { formatAmount } from "@breakwater/sdk/core";
+
 import { escape, GRID, line, niceScale, polyline, round, SOFT, text } from "../chart.ts";
 import type { Exposure } from "./exposure.ts";
 import { ONE_IN } from "./losses.ts";
@@ -86,9 +88,9 @@ export function drawExposure(e: Exposure, note: string): string {
       ),
       drawCurves(
         {
-          left: LEFT + HALF + 236,
+          left: LEFT + HALF + 220,
           top: third,
-          width: WIDTH - LEFT - HALF - 236 - 132,
+          width: WIDTH - LEFT - HALF - 220 - 172,
           title: `Bad debt before insurance, ${unit}`,
           below,
         },
@@ -99,7 +101,7 @@ export function drawExposure(e: Exposure, note: string): string {
     );
   }
   const height = (e.losses ? third : second) + HEIGHT + 84;
-  const shares = e.concentration.map(({ share }) => `${(Number(share) / 100).toFixed(1)} %`).join(" / ");
+  const shares = e.concentration.map(({ share }) => `${formatAmount(share, 2, 1)} %`).join(" / ");
   const subtitle =
     `${short(whole(e.debt))} ${unit} owed by ${e.borrowers.toLocaleString("en")} borrowers in ${e.positions.toLocaleString("en")} positions; ` +
     `the largest 1 / 10 / 100 owe ${shares}`;

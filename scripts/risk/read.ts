@@ -52,7 +52,7 @@ export async function readBooks(desk: Desk, scope: Scope) {
 
 async function blockOf(desk: Desk, wanted?: number) {
   const block = await desk.provider.getBlock(wanted ?? "latest");
-  if (block?.hash == null) {
+  if (!block?.hash) {
     const latest = await desk.provider.getBlockNumber();
     throw new Refusal(`there is no block ${wanted ?? "at all"} yet: the latest is ${latest}`);
   }
