@@ -87,9 +87,11 @@ function after(books: readonly MarketBook[], owner: string, percent: number) {
     const debtInDollars = long ? 1 : factor / now;
     for (const holding of holdings) {
       if (holding.owner !== owner) continue;
-      const held = Number(holding.collateral + holding.surplus) / 10 ** decimals.collateral;
+      const whole = (amount: bigint) => (Number(amount) / 10 ** decimals.collateral) * now * move;
       const owed = Number(holding.debt) / 10 ** decimals.debt;
-      equity += (held * now * move - owed) * debtInDollars;
+      // What a position lacks its owner does not owe.
+      const margin = Math.max(0, whole(holding.collateral) - owed);
+      equity += (whole(holding.surplus) + margin) * debtInDollars;
       if (holding.bookDebt === 0n) continue;
       const distance = Number(distanceToLiquidation(Number(holding.tick), state)) / 1e18;
       if (1 - move >= distance) liquidatable += owed * debtInDollars;

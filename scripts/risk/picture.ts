@@ -32,6 +32,7 @@ interface Frame {
 export function drawExposure(e: Exposure, note: string): string {
   const unit = e.symbols.debt;
   const whole = (amount: bigint) => Number(amount) / 10 ** e.decimals.debt;
+  const fall = `fall of ${e.symbols.collateral} in ${e.symbols.debt}, %`;
   const wide = WIDTH - LEFT - RIGHT;
   const second = TOP + HEIGHT + BETWEEN;
   const third = second + HEIGHT + BETWEEN;
@@ -42,7 +43,7 @@ export function drawExposure(e: Exposure, note: string): string {
         top: TOP,
         width: wide,
         title: `Debt by how far the price has to fall before it is liquidated, ${unit}`,
-        below: "fall of the price, %",
+        below: fall,
       },
       e.distance.map(({ percent, debt }) => ({ at: percent, value: whole(debt) })),
     ),
@@ -52,7 +53,7 @@ export function drawExposure(e: Exposure, note: string): string {
         top: second,
         width: wide,
         title: `Debt liquidatable if the price falls at once, and what of it would be lost, ${unit}`,
-        below: "fall of the price, %",
+        below: fall,
       },
       [0, 10, 20, 30, 40, 50, 60].map((percent) => ({ at: percent / 60, label: String(percent) })),
       [0, ...e.falls.map(({ fall }) => Number(fall) / 6_000)],

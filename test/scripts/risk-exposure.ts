@@ -211,6 +211,14 @@ describe("npm run risk -- exposure", function () {
     await rm(join(config.paths.ignition, "deployments", stateId), { recursive: true, force: true });
   });
 
+  const refusalOf = async (reading: Promise<unknown>): Promise<string> =>
+    reading.then(
+      () => expect.fail("it was read"),
+      (error: unknown) => {
+        if (error instanceof Refusal) return error.message;
+        throw error;
+      },
+    );
   const risk = async (...args: string[]) =>
     promisify(execFile)(process.execPath, [
       "--import",
@@ -278,6 +286,7 @@ describe("npm run risk -- exposure", function () {
     // Collateral is counted at the market's higher price, within the pool's fee of the feed.
     expect(at(0).equity - (Number(usdc) / 1e6 + weth * Number(price))).to.be.within(-500, 500);
     expect(at(10).equity - at(0).equity - weth * Number(price) * 0.1).to.be.within(-50, 50);
+    expect(at(-60).equity).to.be.above(0); // nobody owes more than a position holds
     expect(at(0).liquidatable).to.equal(0);
     expect(at(-60).liquidatable).to.be.above(0); // longs
     expect(at(60).liquidatable).to.be.above(0); //  shorts
@@ -304,16 +313,14 @@ describe("npm run risk -- exposure", function () {
     expect((await readdir(out)).sort()).to.deep.equal(["exposure.json", "usdc-weth.svg", "weth-usdc.svg"]);
     expect(await readFile(join(out, "exposure.json"), "utf8")).to.equal(stdout);
 
-    await expect(readBooks(desk, { ...scope, block: 10 ** 9 })).to.be.rejectedWith(
-      Refusal,
+    expect(await refusalOf(readBooks(desk, { ...scope, block: 10 ** 9 }))).to.contain(
       `there is no block ${10 ** 9} yet`,
     );
-    await expect(readBooks(desk, { ...scope, markets: ["a-b"] })).to.be.rejectedWith(
-      Refusal,
+    expect(await refusalOf(readBooks(desk, { ...scope, markets: ["a-b"] }))).to.contain(
       "no market a-b: there are weth-usdc, ",
     );
     const before = { ...desk, addresses: { ...desk.addresses, startBlock: told.block + 1 } };
-    await expect(readBooks(before, scope)).to.be.rejectedWith(Refusal, "is before the deployment");
+    expect(await refusalOf(readBooks(before, scope))).to.contain("is before the deployment");
     const file = join(directory, "eth.csv");
     await writeFile(file, "");
     const refused = await risk("--prices", file).catch((error: unknown) => error as { stderr: string });
@@ -321,12 +328,9 @@ describe("npm run risk -- exposure", function () {
   });
 
   it("says which blocks the node no longer has", async () => {
-    const { getLogs } = desk.provider;
     desk.provider.getLogs = async () => Promise.reject(new Error("history has been pruned"));
-    await expect(readBooks(desk, scope)).to.be.rejectedWith(
-      Refusal,
+    expect(await refusalOf(readBooks(desk, scope))).to.match(
       /does not give the events of blocks \d+ to \d+.*history has been pruned/,
     );
-    desk.provider.getLogs = getLogs;
   });
 });
