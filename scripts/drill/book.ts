@@ -19,10 +19,10 @@ export function random(seed: number): () => number {
 }
 
 /** Highest leverage: an LTV of 81.5 %, so that the step up to the tick stays below the 82 % of new risk. */
-const MAX_LEVERAGE = 5.4;
+export const MAX_LEVERAGE = 5.4;
 
 /** Share of the positions and the range of their leverage: most borrow a little, some all they can. */
-const MIXTURE = [
+export const LEVERAGE_MIXTURE = [
   { share: 0.6, from: 1.2, to: 2.5 },
   { share: 0.3, from: 2.5, to: 4 },
   { share: 0.1, from: 4, to: MAX_LEVERAGE },
@@ -52,7 +52,7 @@ export function planPositions(count: number, seed: number, price: bigint): Plann
 
 function leverageOf(group: number, within: number): number {
   let sum = 0;
-  for (const { share, from, to } of MIXTURE) {
+  for (const { share, from, to } of LEVERAGE_MIXTURE) {
     sum += share;
     if (group < sum) return from + (to - from) * within;
   }

@@ -71,7 +71,7 @@ export class PriceFileError extends Error {
 // ------------------------------------------------------------------ reading
 
 /** Candles from CSV text. Columns go by their name in the header; others are ignored. */
-export function parseCandles(text: string, file: string): Candles {
+export function parseCandles(text: string, file: string, maxGap = MAX_GAP_SECONDS): Candles {
   const rows = text
     .replace(/^\uFEFF/, "")
     .split(/\r\n|\r|\n/)
@@ -96,7 +96,7 @@ export function parseCandles(text: string, file: string): Candles {
     const cells = cellsOf(row);
     return parseCandle((column) => cells[names.indexOf(column)] ?? "", file, line);
   });
-  return { candles, ...spacingOf(candles, lines, file) };
+  return { candles, ...spacingOf(candles, lines, file, maxGap) };
 }
 
 function cellsOf(row: string): string[] {
@@ -160,7 +160,12 @@ function parseTime(text: string, file: string, line: number): number {
 }
 
 /** The interval is the usual distance of two candles; what is longer is a gap. */
-function spacingOf(candles: Candle[], lines: number[], file: string): { interval: number; gaps: Gap[] } {
+function spacingOf(
+  candles: Candle[],
+  lines: number[],
+  file: string,
+  maxGap: number,
+): { interval: number; gaps: Gap[] } {
   const distances = candles.slice(1).map((candle, index) => candle.time - candles[index]!.time);
   distances.forEach((distance, index) => {
     if (distance > 0) return;
@@ -187,8 +192,8 @@ function spacingOf(candles: Candle[], lines: number[], file: string): { interval
       throw new PriceFileError("IrregularInterval", file, line, what);
     }
     const seconds = distance - interval;
-    if (seconds > MAX_GAP_SECONDS) {
-      const what = `${seconds / HOUR} h without a candle; at most ${MAX_GAP_SECONDS / HOUR} h are stepped over`;
+    if (seconds > maxGap) {
+      const what = `${seconds / HOUR} h without a candle; at most ${maxGap / HOUR} h are stepped over`;
       throw new PriceFileError("GapTooLong", file, line, what);
     }
     gaps.push({ line, seconds });

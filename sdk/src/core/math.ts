@@ -23,7 +23,8 @@ export function saturatingSub(a: bigint, b: bigint): bigint {
 
 /** Position of the highest set bit; value > 0. */
 export function log2(value: bigint): number {
-  return value.toString(2).length - 1;
+  const digits = value.toString(16);
+  return 4 * digits.length - 1 - Math.clz32(parseInt(digits[0]!, 16)) + 28;
 }
 
 /** Square root, rounded down. */

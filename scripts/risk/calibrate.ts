@@ -1,0 +1,272 @@
+// The least conservative parameters of a market for which the bad debt to expect stays below a bound, at a confidence: each
+// combination of bonus, slope and target is tried at the highest liquidation threshold that it bears. Pure; the same
+// figures for the same seed.
+import { BPS, brokenRule, Q128, ratioOf } from "../../sdk/src/core.ts";
+import { bookOf, type Outcome, type Pool, simulate, type Spread, type Terms } from "./market.ts";
+import { random, type Returns, type Sampler, STEPS_AN_HOUR } from "./paths.ts";
+
+const DAY_STEPS = 24 * STEPS_AN_HOUR;
+const DAYS_A_YEAR = 365;
+/** A day of the history begins every six hours. */
+const STRIDE = DAY_STEPS / 4;
+/** Losses come in spells: a week's days are drawn together. */
+const BLOCK = 7 * 4;
+const RESAMPLES = 1_000;
+const SEED = 1;
+/** Every so manieth day tells what borrowers pay. */
+const PENALTY_EVERY = 8;
+
+/** Days, each of which the book begins anew, by the price relative to its start after each step. */
+export interface Days {
+  prices: Float64Array[];
+  lowest: number[];
+}
+
+/** What is assumed of everybody but the market. */
+export interface Assumptions {
+  spread: Spread;
+  delay: number; // steps
+  pool: Pool;
+}
+
+export interface Goal {
+  epsilon: number; //    share of the debt that may be lost in a year
+  confidence: number; // that it is not more
+  patience: number; //   share of the hours in which who borrowed at the max LTV is not liquidated within the hour
+}
+
+/** Bad debt, share of the book's debt, a year. */
+export interface Loss {
+  mean: number;
+  bound: number; // at the confidence
+}
+
+/** What would have happened on every one of some days. */
+export interface Backtest extends Loss {
+  worst: number; //      of a single day, share of the debt
+  worstDay: number; //   its index
+  liquidated: number; // mean share of the debt sold or seized, a year
+  penalty: number; //    share of the debt that borrowers paid, a year
+  underWater: number; // most steps that anything waited
+}
+
+export interface Setup {
+  band: bigint;
+  assumptions: Assumptions;
+  goal: Goal;
+  /** Each has to stay below the bound. */
+  fit: readonly Days[];
+  /** How far the price falls within an hour in one of the hours beyond the patience. */
+  hourlyFall: number;
+}
+
+// ------------------------------------------------------------------ days
+
+export function daysOf(returns: Returns): Days {
+  const prices: Float64Array[] = [];
+  for (const run of returns) {
+    for (let from = 0; from + DAY_STEPS <= run.length; from += STRIDE) {
+      let log = 0;
+      prices.push(run.slice(from, from + DAY_STEPS).map((r) => Math.exp((log += r))));
+    }
+  }
+  return withLowest(prices);
+}
+
+export function drawnDays(sampler: Sampler, count: number, seed = SEED): Days {
+  const next = random(seed);
+  const prices = Array.from({ length: count }, () => {
+    const logs = new Float64Array(DAY_STEPS);
+    sampler(next, logs);
+    return logs.map(Math.exp);
+  });
+  return withLowest(prices);
+}
+
+function withLowest(prices: Float64Array[]): Days {
+  return { prices, lowest: prices.map((day) => day.reduce((least, price) => Math.min(least, price), 1)) };
+}
+
+/** The fall (a share) that the price does not exceed within an hour in `patience` of the hours. */
+export function hourlyFall(returns: Returns, patience: number): number {
+  const falls: number[] = [];
+  for (const run of returns) {
+    for (let from = 0; from + STEPS_AN_HOUR <= run.length; from += STEPS_AN_HOUR) {
+      let [log, least] = [0, 0];
+      for (let step = from; step < from + STEPS_AN_HOUR; step++) least = Math.min(least, (log += run[step]!));
+      falls.push(1 - Math.exp(least));
+    }
+  }
+  falls.sort((a, b) => a - b);
+  return falls[Math.min(falls.length - 1, Math.floor(falls.length * patience))] ?? 0;
+}
+
+// ------------------------------------------------------------------ losses
+
+/** `cap`: the book's debt, whole tokens. */
+export function lossOf(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions, confidence: number): Loss {
+  const book = bookOf(spread, terms, cap);
+  const setting = { terms, book, pool, delay };
+  // Nobody becomes insolvent on a day that falls by less than the margin of who has the least.
+  const safe = (Number(terms.maxLtv) / 1e4) * (1 + Number(terms.bonusMin) / 1e4) * 1.01;
+  const losses = days.prices.map((prices, day) =>
+    days.lowest[day]! > safe ? 0 : simulate(setting, prices).badDebt / cap,
+  );
+  return withBound(losses, confidence);
+}
+
+/** The mean of a year, and what it is not above at `confidence`: blocks of days drawn again and again. */
+function withBound(losses: readonly number[], confidence: number): Loss {
+  const blocks: { sum: number; count: number }[] = [];
+  for (let from = 0; from < losses.length; from += BLOCK) {
+    const block = losses.slice(from, from + BLOCK);
+    blocks.push({ sum: block.reduce((sum, loss) => sum + loss, 0), count: block.length });
+  }
+  const total = blocks.reduce((sum, block) => sum + block.sum, 0);
+  if (total === 0) return { mean: 0, bound: 0 };
+  const next = random(SEED);
+  const means = Array.from({ length: RESAMPLES }, () => {
+    let [sum, count] = [0, 0];
+    for (let draw = 0; draw < blocks.length; draw++) {
+      const block = blocks[Math.floor(next() * blocks.length)]!;
+      sum += block.sum;
+      count += block.count;
+    }
+    return sum / count;
+  }).sort((a, b) => a - b);
+  return {
+    mean: (DAYS_A_YEAR * total) / losses.length,
+    bound: DAYS_A_YEAR * means[Math.min(RESAMPLES - 1, Math.ceil(confidence * RESAMPLES) - 1)]!,
+  };
+}
+
+export function backtest(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions, confidence: number): Backtest {
+  const setting = { terms, book: bookOf(spread, terms, cap), pool, delay };
+  const outcomes: Outcome[] = days.prices.map((prices) => simulate(setting, prices));
+  const losses = outcomes.map(({ badDebt }) => badDebt / cap);
+  const worst = losses.reduce((most, loss) => Math.max(most, loss), 0);
+  const yearly = (of: (o: Outcome) => number) =>
+    (DAYS_A_YEAR * outcomes.reduce((sum, outcome) => sum + of(outcome), 0)) / outcomes.length / cap;
+  return {
+    ...withBound(losses, confidence),
+    worst,
+    worstDay: losses.indexOf(worst),
+    liquidated: yearly(({ sold, seized }) => sold + seized),
+    penalty: yearly(({ penalty }) => penalty),
+    underWater: outcomes.reduce((most, { underWater }) => Math.max(most, underWater), 0),
+  };
+}
+
+// ------------------------------------------------------------------ search
+
+/** What is tried; basis points. */
+export const TRIED = {
+  bonusMin: [50n, 100n, 150n, 200n, 300n],
+  bonusMax: [500n, 800n, 1_200n],
+  slope: [2_500n, 5_000n, 10_000n],
+  targetGap: [100n, 200n, 300n],
+} as const;
+const THRESHOLDS = { least: 3_000n, most: 9_700n, step: 50n };
+const SPACINGS = [25, 20, 15, 10, 5];
+
+export type Shape = Record<keyof typeof TRIED, bigint>;
+
+/** The whole set at a threshold; undefined where the contract would refuse it. */
+export function termsAt(threshold: bigint, shape: Shape, { band, hourlyFall: fall }: Setup): Terms | undefined {
+  const step = THRESHOLDS.step;
+  const maxLtv = (BigInt(Math.floor(Number(threshold) * (1 - fall))) / step) * step;
+  const terms = {
+    maxLtv,
+    liquidationThreshold: threshold,
+    target: threshold - shape.targetGap,
+    bonusMin: shape.bonusMin,
+    bonusMax: shape.bonusMax,
+    slope: shape.slope,
+  };
+  // The coarsest grid that the rules allow: a keeper pays for each tick.
+  const spacing = SPACINGS.find((each) => brokenRule(terms, each, band) === undefined);
+  return spacing === undefined ? undefined : { ...terms, spacing };
+}
+
+export function shapes(): Shape[] {
+  return TRIED.bonusMin.flatMap((bonusMin) =>
+    TRIED.bonusMax.flatMap((bonusMax) =>
+      TRIED.slope.flatMap((slope) => TRIED.targetGap.map((targetGap) => ({ bonusMin, bonusMax, slope, targetGap }))),
+    ),
+  );
+}
+
+/** The greater of the losses to expect by each way of looking at the fit's days. */
+export function fitLoss(terms: Terms, cap: number, { fit, assumptions, goal }: Setup): Loss {
+  return fit
+    .map((days) => lossOf(terms, cap, days, assumptions, goal.confidence))
+    .reduce((a, b) => (b.bound > a.bound ? b : a));
+}
+
+export interface Choice {
+  terms: Terms;
+  shape: Shape;
+  loss: Loss;
+}
+
+/** The highest threshold from `from` on that keeps the goal; undefined: not even `from`. */
+function highest(shape: Shape, cap: number, setup: Setup, from: bigint): Choice | undefined {
+  const at = (threshold: bigint): Choice | undefined => {
+    const terms = termsAt(threshold, shape, setup);
+    if (terms === undefined) return undefined;
+    const loss = fitLoss(terms, cap, setup);
+    return loss.bound <= setup.goal.epsilon ? { terms, shape, loss } : undefined;
+  };
+  const { step, most } = THRESHOLDS;
+  let best = at(from);
+  let [threshold, stride, rises] = [from, step, true];
+  // Strides that double until one is too long, then halve: the loss rises with the threshold.
+  while (best !== undefined && stride >= step) {
+    const next = threshold + stride <= most ? at(threshold + stride) : undefined;
+    if (next !== undefined) [best, threshold] = [next, threshold + stride];
+    else rises = false;
+    stride = rises ? stride * 2n : stride / 2n;
+  }
+  return best;
+}
+
+/** Most leverage first; of equal ones that which costs borrowers least. Undefined: none keeps the goal. */
+export function search(cap: number, setup: Setup, tried: readonly Shape[] = shapes()): Choice | undefined {
+  const { assumptions, goal, fit } = setup;
+  const some = withLowest(fit[0]!.prices.filter((_, day) => day % PENALTY_EVERY === 0));
+  let best: (Choice & { penalty: number }) | undefined;
+  for (const shape of tried) {
+    const found = highest(shape, cap, setup, best?.terms.liquidationThreshold ?? THRESHOLDS.least);
+    if (found === undefined) continue;
+    const isMore = best === undefined || found.terms.maxLtv > best.terms.maxLtv;
+    const { penalty } = backtest(found.terms, cap, some, assumptions, goal.confidence);
+    if (isMore || penalty < best!.penalty) best = { ...found, penalty };
+  }
+  return best;
+}
+
+export interface Point {
+  cap: number;
+  terms: Terms;
+  loss: Loss;
+}
+
+/** Leverage offered against loss, for a shape and some caps. */
+export function frontier(shape: Shape, caps: readonly number[], thresholds: readonly bigint[], setup: Setup): Point[] {
+  return caps.flatMap((cap) =>
+    thresholds.flatMap((threshold) => {
+      const terms = termsAt(threshold, shape, setup);
+      return terms === undefined ? [] : [{ cap, terms, loss: fitLoss(terms, cap, setup) }];
+    }),
+  );
+}
+
+/** 1 / (1 − max LTV). */
+export function leverageOffered({ maxLtv }: Pick<Terms, "maxLtv">): number {
+  return 1 / (1 - Number(maxLtv) / Number(BPS));
+}
+
+/** One step of the grid, a share. */
+export function stepOf({ spacing }: Pick<Terms, "spacing">): number {
+  return Number(((ratioOf(1, spacing) - Q128) * 10n ** 12n) / Q128) / 1e12;
+}
