@@ -12,6 +12,8 @@ export interface Scene {
   pollMs: number;
   /** Blocks between two samples of prices and rates. */
   sampleBlocks: number;
+  /** The first block with the Lens, which samples are read with. */
+  sampleFrom: number;
   database: { directory: string } | { url: string };
   contracts: Record<"brake" | "insurance" | "orders" | "recovery" | "manager" | "upgrader" | "lens", Hex>;
   safes: { pauser: Hex; governor: Hex };

@@ -209,11 +209,9 @@ ponder.on("Sample:block", async ({ event, context }) => {
   for (const { vault } of scene.markets) {
     if (await context.db.find(tables.market, { vault })) vaults.push(vault);
   }
-  const { lens } = scene.contracts;
-  // The first markets are older than the Lens.
-  if (vaults.length === 0 || !(await context.client.getCode({ address: lens }))) return;
+  if (vaults.length === 0) return;
   const views = await context.client.readContract({
-    ...{ abi: LensAbi, address: lens, functionName: "markets", args: [vaults] },
+    ...{ abi: LensAbi, address: scene.contracts.lens, functionName: "markets", args: [vaults] },
   });
   for (const view of views) {
     await context.db.insert(tables.sample).values({

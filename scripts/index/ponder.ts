@@ -1,5 +1,5 @@
 // The index's own process: Ponder, told what to index.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { Refusal } from "../trade/desk.ts";
 import { type Chain, nameOf, sceneOf, startHashOf } from "./scene.ts";
 
-const HOME = fileURLToPath(new URL("../../indexer/", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const HOME = join(ROOT, "indexer");
 const PONDER = join(HOME, "node_modules/ponder/dist/esm/bin/ponder.js");
 
 export interface IndexOptions {
@@ -35,6 +36,10 @@ export async function startIndex(
   options: IndexOptions,
   out: "inherit" | "pipe" = "inherit",
 ): Promise<Index> {
+  // Half as large again as all the rest: only who runs it installs it.
+  execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "indexer"], {
+    stdio: ["ignore", 2, 2],
+  });
   const name = nameOf(chain, options.sampleBlocks);
   const home = join(options.directory, name);
   mkdirSync(home, { recursive: true });

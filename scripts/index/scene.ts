@@ -82,6 +82,7 @@ export async function sceneOf(
     chainId: addresses.chainId,
     startBlock: addresses.startBlock,
     ...options,
+    sampleFrom: await firstBlockOf(provider, at("Lens"), addresses.startBlock),
     contracts: {
       brake: at("EmergencyBrake"),
       insurance: at("InsuranceFund"),
@@ -95,6 +96,22 @@ export async function sceneOf(
     pairs: pairs.length === 0 ? [lower(ZeroAddress)] : pairs,
     markets,
   };
+}
+
+/** The first block at whose end a contract is there. */
+async function firstBlockOf(provider: JsonRpcProvider, address: string, startBlock: number): Promise<number> {
+  let [before, there] = [startBlock - 1, await provider.getBlockNumber()];
+  while (there - before > 1) {
+    const middle = Math.floor((before + there) / 2);
+    const code = await provider.getCode(address, middle).catch((error: unknown) => {
+      throw new Refusal(
+        `the node does not know the state of block ${middle} any more, and an index needs that of every block from ${startBlock} on: ${(error as Error).message}`,
+      );
+    });
+    if (code === "0x") before = middle;
+    else there = middle;
+  }
+  return there;
 }
 
 /** Another chain, other markets or another version of the index: another database. */
