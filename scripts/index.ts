@@ -79,6 +79,26 @@ place(
     }
   });
 
+program
+  .command("load")
+  .description(
+    "how the index bears many positions and liquidations: on a chain of its own, with everything checked",
+  )
+  .option("--positions <count>", "to open", number(100, 1_000_000), 100_000)
+  .option("--liquidations <count>", "to make", number(1, 100_000), 1_000)
+  .option("--port <port>", "of the index", number(1, 65_535), 42_070)
+  .option("--json", "print JSON and nothing else", false)
+  .action(async (o: { positions: number; liquidations: number; port: number; json: boolean }) => {
+    const { loadIndex } = await import("./index/load.ts");
+    const say = (words: string) => console.error(words);
+    const result = await loadIndex(o.positions, o.liquidations, o.port, say);
+    if (o.json) console.log(JSON.stringify(result, undefined, 2));
+    else
+      for (const [name, value] of Object.entries(result))
+        console.log(`${name.padEnd(16)} ${value ?? "unknown"}`);
+    if (result.differences !== 0) process.exitCode = 1;
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {

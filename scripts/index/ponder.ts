@@ -57,26 +57,28 @@ export async function startIndex(
     env: { ...process.env, INDEX_SCENE: file, PONDER_TELEMETRY_DISABLED: "true" },
   });
   let stopping = false;
-  let reason: string | undefined;
+  // What is indexed is never of two chains.
+  const isReset = async () =>
+    startHashOf(chain.provider, chain.addresses).then(
+      (hash) => hash !== chain.startHash,
+      () => false, // Ponder says itself that the node does not answer
+    );
+  const watch = setInterval(() => {
+    void isReset().then((is) => is && child.kill("SIGTERM"));
+  }, 2_000);
   const ended = new Promise<string | undefined>((resolve) => {
     child.once("exit", (code, signal) => {
       clearInterval(watch);
-      resolve(
-        stopping ? undefined : (reason ?? `the index ended with ${signal ?? `code ${code ?? "none"}`}`),
+      if (stopping) return resolve(undefined);
+      void isReset().then((is) =>
+        resolve(
+          is
+            ? `the chain at ${rpc} is another one than when the index was started: it has been reset; start the index again`
+            : `the index ended with ${signal ?? `code ${code ?? "none"}`}`,
+        ),
       );
     });
   });
-  // What is indexed is never of two chains.
-  const watch = setInterval(() => {
-    void startHashOf(chain.provider, chain.addresses).then(
-      (hash) => {
-        if (hash === chain.startHash) return;
-        reason = `the chain at ${rpc} is another one than when the index was started: it has been reset; start the index again`;
-        child.kill("SIGTERM");
-      },
-      () => undefined, // it says itself that the node does not answer
-    );
-  }, 2_000);
   return {
     url: `http://127.0.0.1:${port}`,
     process: child,
