@@ -1,4 +1,4 @@
-/** The market out of its events alone, as the SDK replays them, beside what the contracts store. */
+/** The market out of its events alone, as the SDK replays them, beside what the contracts store (I17). */
 import {
   NO_POSITION,
   Replay,
