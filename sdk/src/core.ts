@@ -1,4 +1,5 @@
 // @breakwater/sdk/core: the protocol's arithmetic on bigint. Imports nothing: no chain, no clock, no configuration.
+export * from "./core/book.ts";
 export * from "./core/exp.ts";
 export * from "./core/funding.ts";
 export * from "./core/grid.ts";
@@ -10,6 +11,7 @@ export * from "./core/position.ts";
 export * from "./core/ramp.ts";
 export * from "./core/rate.ts";
 export * from "./core/risk.ts";
+export * from "./core/replay.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";
