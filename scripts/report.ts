@@ -70,6 +70,9 @@ async function run(options: Options): Promise<void> {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${words}`);
     });
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[2K");
+    const final = await chain.provider.getBlock("finalized").catch(() => null);
+    if (final && final.number < to)
+      console.error(`block ${to} is not final: the newest that is, is ${final.number}`);
     const differences = differencesOf(reconciliation);
     if (options.json) console.log(JSON.stringify({ manifest, differences }, null, 2));
     else {

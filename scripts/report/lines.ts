@@ -14,8 +14,10 @@ const time = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
 const amount = z.strictObject({
   asset: asset.describe("CAIP-19"),
-  raw: integer.describe("in the smallest unit of this amount"),
-  decimal: decimal.describe("the same in whole tokens, exactly"),
+  raw: integer.describe(
+    "decimal × 10^n: n is the token's decimals, or the book's (18) where the amount is the book's",
+  ),
+  decimal: decimal.describe("in whole tokens, exactly"),
 });
 
 /** Token amounts have the token's decimals; those of the book (debt, pot, collateral behind a debt) the book's, 18 for debt. */
@@ -30,7 +32,8 @@ const AMOUNTS = {
   repaid: "paid by the liquidator, pot included",
   seized: "got by the liquidator, pot included",
   bonus: "the liquidator's: value of what was seized, at the higher price, less what was repaid",
-  penalty: "the borrowers': value of what they lost, at the higher price, less the debt that was cleared",
+  penalty:
+    "the borrowers': value of what they lost, at the higher price, less the debt that was cleared; negative: they owed more",
   seizedDebt: "debt of insolvent ticks, seized whole into the pot",
   seizedCollateral: "collateral of insolvent ticks, seized whole into the pot",
   potPaid: "paid for what was sold out of the pot",
@@ -130,8 +133,10 @@ const evidence = z.strictObject({
   fromTick: z.int(),
   lowestTick: z.int(),
   landTick: z.int(),
-  partialTick: z.int(),
-  partialLandTick: z.int(),
+  partial: z
+    .strictObject({ tick: z.int(), landTick: z.int() })
+    .nullable()
+    .describe("the tick that the liquidator's budget cut short, if any"),
   ticks: z.int(),
   positions: z.int().describe("that were touched; each has a line of its own"),
   steps: z.array(step).describe("tick by tick, in the order of the sweep"),
@@ -244,7 +249,7 @@ export function csvRow(cells: readonly unknown[]): string {
   return cells
     .map((cell) => {
       if (cell === undefined || cell === null) return "";
-      const text = typeof cell === "object" ? JSON.stringify(cell) : String(cell);
+      const text = typeof cell === "string" ? cell : JSON.stringify(cell);
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     })
     .join(",");

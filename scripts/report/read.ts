@@ -10,8 +10,13 @@ import {
   readLogs,
 } from "@breakwater/sdk/chain";
 import { BORROW_INDEX_ONE, type Ledger, type Units } from "@breakwater/sdk/core";
-import { IOracleAdapter__factory, TestToken__factory } from "@breakwater/sdk/types";
-import { getAddress, id, isError, JsonRpcProvider, toBeHex, zeroPadValue } from "ethers";
+import {
+  InverseOracleAdapter__factory,
+  IOracleAdapter__factory,
+  OracleAdapter__factory,
+  TestToken__factory,
+} from "@breakwater/sdk/types";
+import { getAddress, id, isError, JsonRpcProvider, toBeHex, ZeroAddress, zeroPadValue } from "ethers";
 
 import { readAddresses, Refusal } from "../desk/chain.ts";
 import type { Balance } from "./lines.ts";
@@ -270,4 +275,32 @@ export async function readPrice({ provider }: Chain, oracle: string, block: numb
   );
   const { low, high, state, roundA, roundB } = price;
   return { oracle, low, high, state: PRICE_STATES[Number(state)]!, roundA, roundB };
+}
+
+/** Whose rounds an adapter's are. */
+export interface Sources {
+  adapter: string;
+  /** Of a mirrored market: the adapter behind, whose sources these are. */
+  mirrors?: string;
+  primary?: string[];
+  second?: string[];
+}
+
+export async function readSources({ provider }: Chain, adapter: string, block: number): Promise<Sources> {
+  const at = { blockTag: block };
+  const mirrors = await InverseOracleAdapter__factory.connect(adapter, provider)
+    .MIRRORED(at)
+    .catch(() => undefined);
+  const config = await OracleAdapter__factory.connect(mirrors ?? adapter, provider)
+    .config(at)
+    .catch(() => undefined);
+  const some = (...feeds: string[]) => feeds.filter((feed) => feed !== ZeroAddress);
+  return {
+    adapter,
+    ...(mirrors !== undefined && { mirrors }),
+    ...(config && {
+      primary: some(config.collateralFeed.feed, config.debtFeed.feed),
+      second: some(config.pool, config.secondCollateralFeed.feed, config.secondDebtFeed.feed),
+    }),
+  };
 }

@@ -183,7 +183,7 @@ export class Register {
 
   private linesOfOthers(event: RegisterEvent, block: Block, all: RegisterEvent[]): Line[] {
     const { names } = this;
-    if (event.contract === "LeverageRouter" && event.name === "Swap") {
+    if (event.contract === "LeverageRouter") {
       const { owner, tokenIn, tokenOut, sold, bought } = event.args;
       const market = this.changedFor(owner, event, all);
       return [
@@ -211,7 +211,7 @@ export class Register {
         }),
       ];
     }
-    if (event.contract === "FlashLiquidator" && event.name === "FlashLiquidate") {
+    if (event.contract === "FlashLiquidator") {
       const { market: vault, caller, receiver, repaid, seized, profit } = event.args;
       const book = this.books.get(getAddress(vault));
       if (!book) return [];
@@ -739,7 +739,8 @@ export class MarketBook {
     return [
       line("liquidation", {
         account: counterparty,
-        counterparty: this.names.account(receiver),
+        // A seizure on a lender's way in or out has no receiver.
+        ...(receiver !== ZeroAddress && { counterparty: this.names.account(receiver) }),
         price,
         borrowIndex: index.toString(),
         ...this.sweptRatios(moves, high),
@@ -789,8 +790,10 @@ export class MarketBook {
       fromTick: Number(r.fromTick),
       lowestTick: Number(r.lowestTick),
       landTick: Number(r.landTick),
-      partialTick: Number(r.partialTick),
-      partialLandTick: Number(r.partialLandTick),
+      partial:
+        r.partialTick === r.partialLandTick
+          ? null
+          : { tick: Number(r.partialTick), landTick: Number(r.partialLandTick) },
       ticks: Number(r.ticks),
       positions,
       steps: moves.map(({ tick, land, debtBefore, debtAfter, collateral, num, den }) => ({

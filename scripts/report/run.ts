@@ -16,6 +16,7 @@ import {
   readLedger,
   readPrice,
   readRegisterEvents,
+  readSources,
   readState,
   readTransfers,
   type RegisterEvent,
@@ -77,8 +78,10 @@ export async function writeReport(
       await register.bookOf(market).open(state.ledger, state.exists);
     }
     const sums = new Sums();
+    const adapters = new Set<string>();
     const add = (lines: Line[]) => {
       for (const line of lines) {
+        if (line.price) adapters.add(line.price.source.split(":").at(-1)!);
         sums.add(line);
         directory.add(line);
       }
@@ -136,6 +139,7 @@ export async function writeReport(
         ...markets.map(({ id, vault }): [string, string] => [id, names.account(vault)]),
         ["InsuranceFund", names.account(chain.fund)],
       ]),
+      sources: await sourcesOf(chain, names, adapters, to),
       period: { from: stamped(first), to: stamped(last) },
       lines: sums.lines,
       reconciled: reconciliation.reconciled,
@@ -353,6 +357,17 @@ async function lendersOf(
     return [`lender ${holder}: shares changed by ${change}, its lines sum to ${lines}`];
   });
   return { checked: holders.length, differences: differences.flat() };
+}
+
+/** What the rounds of the lines' prices are rounds of: feeds, or the pool of an average. */
+async function sourcesOf(chain: Chain, names: Names, adapters: Set<string>, block: number) {
+  const found = await eachOf([...adapters].sort(), async (adapter) => readSources(chain, adapter, block));
+  return found.map(({ adapter, mirrors, primary, second }) => ({
+    adapter: names.account(adapter),
+    ...(mirrors !== undefined && { mirrors: names.account(mirrors) }),
+    ...(primary && { primary: primary.map((each) => names.account(each)) }),
+    ...(second && { second: second.map((each) => names.account(each)) }),
+  }));
 }
 
 function stamped({ number, hash, timestamp }: Block) {

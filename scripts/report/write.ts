@@ -36,6 +36,14 @@ export const manifestSchema = z.strictObject({
   version: z.string(),
   chain: z.string(),
   contracts: z.record(z.string(), z.string()),
+  sources: z.array(
+    z.strictObject({
+      adapter: z.string(),
+      mirrors: z.string().optional(),
+      primary: z.array(z.string()).optional(),
+      second: z.array(z.string()).optional(),
+    }),
+  ),
   period: z.strictObject({
     from: z.strictObject({ block: z.int(), blockHash: z.string(), time: z.string() }),
     to: z.strictObject({ block: z.int(), blockHash: z.string(), time: z.string() }),
