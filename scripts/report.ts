@@ -100,7 +100,8 @@ async function run(options: Options): Promise<void> {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof Refusal || error instanceof ReplayError) console.error(error.message);
+  if (error instanceof Refusal) console.error(error.message);
+  else if (error instanceof ReplayError) console.error(`${error.message} (does the node have every log?)`);
   else console.error(explainRevert(error).words);
   process.exitCode = 1;
 }

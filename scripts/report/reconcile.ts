@@ -1,7 +1,7 @@
 // Whether the register explains all that changed: sums of lines against what the chain says before and after.
 import { BALANCES, type Balance, type Line } from "./lines.ts";
 import type { Market, State } from "./read.ts";
-import { BALANCE_UNIT, type Names, unitsIn } from "./register.ts";
+import { BALANCE_UNIT, type Names, unitsIn } from "./names.ts";
 
 export interface Row {
   name: string;

@@ -1,7 +1,9 @@
 // One report: reads, follows, writes, holds the sums against the chain.
 import { readFileSync } from "node:fs";
 
-import { type Point, Register, isoTime, charges, Names } from "./register.ts";
+import { charges, Register } from "./register.ts";
+import type { Point } from "./book.ts";
+import { isoTime, Names } from "./names.ts";
 import { Refusal } from "../desk/chain.ts";
 import type { Line } from "./lines.ts";
 import {

@@ -5,7 +5,8 @@ import { getAddress } from "ethers";
 
 import { BALANCES, type Amount, type Balance } from "./lines.ts";
 import { type Block, type Chain, type Market, readBalance, type State } from "./read.ts";
-import { BALANCE_UNIT, decimalOf, isoTime, type MarketBook, type Names, unitsIn } from "./register.ts";
+import type { MarketBook } from "./book.ts";
+import { BALANCE_UNIT, decimalOf, isoTime, type Names, unitsIn } from "./names.ts";
 
 export const SOLVENCY_SCHEMA = "breakwater-solvency/1";
 

@@ -4,7 +4,6 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -67,8 +66,8 @@ export class Directory {
   constructor(private readonly out: string) {
     refuseForeign(out);
     mkdirSync(dirname(out), { recursive: true });
-    this.place = mkdtempSync(join(dirname(out), `.${basename(out)}-`));
-    mkdirSync(join(this.place, "accounts"));
+    this.place = join(dirname(out), `.${basename(out)}-${process.pid}`);
+    mkdirSync(join(this.place, "accounts"), { recursive: true });
     this.put("register.schema.json", toJson(jsonSchema()));
     this.append("register.csv", csvRow(COLUMNS));
     this.append("register.jsonl");
