@@ -16,6 +16,8 @@ import { network } from "hardhat";
 
 import { writeAddresses } from "../deploy/deploy.ts";
 import { type Local, deployLocal } from "../deploy/local.ts";
+import { type Index, startIndex } from "./index/ponder.ts";
+import { openChain } from "./index/scene.ts";
 import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
@@ -24,11 +26,12 @@ import { wobble } from "./start/prices.ts";
 const HOST = "127.0.0.1";
 const DEFAULT_PORT = 8545;
 const DEFAULT_METRICS_PORT = 9464;
+const DEFAULT_INDEX_PORT = 42_069;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
 const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
-                    [--help]
+                    [--index] [--index-port N] [--help]
 
   --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions     opened at the beginning (200)
@@ -37,6 +40,8 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --out           directory of the addresses file (deploy/addresses)
   --metrics-port  of the keeper's /metrics and /health on ${HOST}; 0: any that is free (${DEFAULT_METRICS_PORT})
   --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
+  --index         runs the index too (indexer/README.md); its first run installs it
+  --index-port    of the index's GraphQL and SQL on ${HOST} (${DEFAULT_INDEX_PORT})
 `;
 
 class Refusal extends Error {}
@@ -60,10 +65,15 @@ function options(args: string[]) {
       out: { type: "string" },
       "metrics-port": { type: "string", default: String(DEFAULT_METRICS_PORT) },
       "no-keeper": { type: "boolean", default: false },
+      index: { type: "boolean", default: false },
+      "index-port": { type: "string", default: String(DEFAULT_INDEX_PORT) },
       help: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "port" | "positions" | "seed" | "step" | "metrics-port", most: number) => {
+  const whole = (
+    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "index-port",
+    most: number,
+  ) => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < 0 || value > most) {
       throw new Refusal(`--${name} must be a whole number from 0 to ${most}, not ${values[name]}`);
@@ -79,6 +89,8 @@ function options(args: string[]) {
     seed: whole("seed", 2 ** 32 - 1),
     step: whole("step", 3_600_000),
     metricsPort: whole("metrics-port", 65_535),
+    withIndex: values.index,
+    indexPort: whole("index-port", 65_535),
   };
 }
 
@@ -133,7 +145,9 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, withKeeper, out, port, positions, seed, step, metricsPort } = options(process.argv.slice(2));
+  const { help, withKeeper, withIndex, out, port, positions, seed, step, metricsPort, indexPort } = options(
+    process.argv.slice(2),
+  );
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -147,14 +161,16 @@ async function main(): Promise<void> {
 
   await refuseBusyPort(port, "--port");
   if (withKeeper) await refuseBusyPort(metricsPort, "--metrics-port");
+  if (withIndex) await refuseBusyPort(indexPort, "--index-port");
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
   say("chain", `JSON-RPC on ${rpcUrl}, chain 31337, Hardhat's accounts unlocked`);
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
-  // Each run has a chain of its own, and so a keeper that remembers nothing.
-  const state = mkdtempSync(join(tmpdir(), "breakwater-keeper-"));
+  let index: Index | undefined;
+  // Each run has a chain of its own, and so a keeper and an index that remember nothing.
+  const state = mkdtempSync(join(tmpdir(), "breakwater-start-"));
   try {
     const local = await deployLocal(connection, {
       // On the usual port `npm run deploy` finds this deployment.
@@ -200,6 +216,24 @@ async function main(): Promise<void> {
       });
     }
 
+    if (withIndex) {
+      const settings = { sampleBlocks: 5, pollMs: 500, logLevel: "warn" } as const;
+      const place = { rpc: rpcUrl, addresses: file };
+      index = await startIndex(
+        await openChain(place),
+        { ...settings, rpc: rpcUrl, port: indexPort, directory: state },
+        "pipe",
+      );
+      createInterface({ input: index.process.stdout! }).on("line", (line) => say("index", line));
+      say("index", `process ${index.process.pid ?? "none"}, ${index.url}/graphql; npm run index -- check`);
+      void index.ended.then((reason) => {
+        if (signal.aborted) return;
+        say("index", reason ?? "ended");
+        process.exitCode = 1;
+        stopping.abort();
+      });
+    }
+
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;
     for (let count = 1; !signal.aborted; count++) {
@@ -238,6 +272,7 @@ async function main(): Promise<void> {
     process.on("unhandledRejection", () => undefined);
     stopping.abort();
     if (keeper) await stopKeeper(keeper);
+    await index?.stop();
     rmSync(state, { recursive: true });
     await connection.close();
     await server.close();

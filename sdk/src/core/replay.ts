@@ -229,9 +229,13 @@ export class Replay<T extends ReplayTables = ReplayTables> {
     return this.bookOf(m ?? { nodes: 0, top: 0 }).resolve(stored ?? NO_POSITION);
   }
 
-  /** Events must come in their order, from the market's first. Those of others, or that change nothing, are passed over. */
-  async apply(event: ReplayEvent): Promise<Change> {
-    const turn = new Turn(this, event);
+  /**
+   * Events must come in their order, from the market's first. Those of others, or that change nothing, are passed over.
+   * @param ledger the market's own words at the end of the event's block, if they are at hand: then index, rate and
+   * reserves are theirs once the block's last event has been applied.
+   */
+  async apply(event: ReplayEvent, ledger?: Ledger): Promise<Change> {
+    const turn = new Turn(this, event, ledger);
     const rule = turn.rule();
     if (rule === undefined) return turn.change;
     await turn.begin();
@@ -281,6 +285,7 @@ class Turn {
   constructor(
     private readonly replay: Replay,
     private readonly event: ReplayEvent,
+    private readonly known?: Ledger,
   ) {}
 
   /** What this event changes, if anything. */
@@ -309,10 +314,17 @@ class Turn {
       this.m = { ...m, block, logIndex, timestamp };
     }
     this.book = replay.bookOf({ nodes: this.m.nodes, top: this.m.top });
+    // All that charge interest in one block charge it once.
+    if (this.known?.accruedAt === this.now) this.charge(this.known.borrowIndex);
   }
 
   async end(): Promise<void> {
     const { nodes, top } = this.book.counters;
+    if (this.known) {
+      const { borrowIndex, rateAtTarget, accruedAt, reserves } = this.known;
+      this.m.ledger = { ...this.m.ledger, borrowIndex, rateAtTarget, accruedAt, reserves };
+      this.m.isExact = true;
+    }
     await this.replay.tables.market.set("market", { ...this.m, nodes, top });
   }
 
@@ -690,6 +702,7 @@ class Turn {
     const { units, paired } = this.replay.market;
     if (this.now < before.accruedAt)
       throw this.error(`its time ${this.now} is before the last charge of interest at ${before.accruedAt}`);
+    if (this.known && index !== undefined) this.expect("borrowIndex", this.known.borrowIndex, index);
     const computed = chargeInterest(before, units, this.now);
     const isSame = index === undefined || index === computed.borrowIndex;
     if (paired && this.now !== before.accruedAt && before.debt !== 0n) this.m.isExact = false;
