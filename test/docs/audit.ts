@@ -7,9 +7,9 @@ import { scopeTable } from "../../scripts/scope.ts";
 
 const read = (file: string): string => readFileSync(file, "utf8");
 
-/** Every invariant id in a text: I1, also within test_I1_…; B brake, F funding, K orders that keepers execute, L leverage, P previews, … */
+/** Every invariant id in a text: I1, also within test_I1_…; B brake, F funding, J the register, K orders that keepers execute, L leverage, P previews, … */
 const invariantIds = (text: string): string[] =>
-  [...text.matchAll(/(?<![A-Za-z0-9])[BFIKLOPRUW]\d+(?![A-Za-z0-9])/g)].map(([id]) => id);
+  [...text.matchAll(/(?<![A-Za-z0-9])[BFIJKLOPRUW]\d+(?![A-Za-z0-9])/g)].map(([id]) => id);
 
 const byNumber = (a: string, b: string): number =>
   a.charCodeAt(0) - b.charCodeAt(0) || Number(a.slice(1)) - Number(b.slice(1));

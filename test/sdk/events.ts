@@ -1,8 +1,10 @@
 import { expect } from "chai";
-import { type ContractRunner, ZeroAddress, ZeroHash, toBeHex, zeroPadValue } from "ethers";
+import { type ContractRunner, ZeroAddress, ZeroHash, makeError, toBeHex, zeroPadValue } from "ethers";
 
 import { connect, readEvents, watchEvents } from "@breakwater/sdk/chain";
 import { Vault__factory } from "@breakwater/sdk/types";
+
+import { expectRejection } from "../support/keeper.ts";
 
 const VAULT = "0x00000000000000000000000000000000000000aa";
 
@@ -14,10 +16,13 @@ function node() {
   const provider = {
     head: 10,
     fails: false,
+    /** Blocks that it answers for at once. */
+    most: Infinity,
     asked,
     getBlockNumber: async () => Promise.resolve(provider.head),
     async getLogs({ fromBlock, toBlock }: { fromBlock: number; toBlock: number }) {
       if (provider.fails) throw new Error("the node is down");
+      if (toBlock - fromBlock >= provider.most) throw makeError("too many results", "UNKNOWN_ERROR");
       asked.push([fromBlock, toBlock]);
       const { topics, data } = vault.encodeEventLog("SetOperator", [ZeroAddress, ZeroAddress, true]);
       return Promise.resolve(
@@ -84,6 +89,23 @@ describe("SDK: events", () => {
       index: 0,
     });
     expect(await readEvents(contracts, ["SetOperator"], 5, 4)).to.deep.equal([]);
+  });
+
+  it("asks for fewer where the node refuses, down to one", async () => {
+    const { provider, contracts } = node();
+    provider.most = 3;
+    const events = await readEvents(contracts, ["SetOperator"], 1, 10);
+    expect(events.map(({ block }) => block)).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(provider.asked).to.deep.equal([
+      [1, 3],
+      [4, 5],
+      [6, 8],
+      [9, 10],
+    ]);
+    provider.most = 0;
+    await expectRejection(readEvents(contracts, ["SetOperator"], 1, 10), /too many results/);
+    provider.fails = true; // what is no refusal is not asked again
+    await expectRejection(readEvents(contracts, ["SetOperator"], 1, 10), /the node is down/);
   });
 
   it("leaves out what it was not asked for", async () => {

@@ -1,4 +1,4 @@
-import { type Interface, getAddress } from "ethers";
+import { type Filter, type Interface, type Log, type Provider, getAddress, isError } from "ethers";
 
 import { contractAddress } from "../addresses.ts";
 import {
@@ -6,6 +6,8 @@ import {
   AccountRecovery__factory,
   type EmergencyBrake,
   EmergencyBrake__factory,
+  type FlashLiquidator,
+  FlashLiquidator__factory,
   type InsuranceFund,
   InsuranceFund__factory,
   type LeverageRouter,
@@ -26,6 +28,7 @@ interface Emitters {
   ProtectionOrders: ProtectionOrders;
   EmergencyBrake: EmergencyBrake;
   InsuranceFund: InsuranceFund;
+  FlashLiquidator: FlashLiquidator;
   AccountRecovery: AccountRecovery;
 }
 type ContractName = keyof Emitters;
@@ -36,6 +39,7 @@ const INTERFACES: Record<ContractName, () => Interface> = {
   ProtectionOrders: () => ProtectionOrders__factory.createInterface(),
   EmergencyBrake: () => EmergencyBrake__factory.createInterface(),
   InsuranceFund: () => InsuranceFund__factory.createInterface(),
+  FlashLiquidator: () => FlashLiquidator__factory.createInterface(),
   AccountRecovery: () => AccountRecovery__factory.createInterface(),
 };
 
@@ -71,6 +75,26 @@ export type ProtocolEvent<N extends EventName = EventName> = Extract<AnyEvent, {
 /** Nodes bound how many blocks one question may span. */
 const BLOCKS_PER_CALL = 5_000;
 
+/** The logs from block `from` to `to`, both included, in their order: by as many blocks as the node answers for. */
+export async function readLogs(provider: Provider, filter: Filter, from: number, to: number): Promise<Log[]> {
+  const logs: Log[] = [];
+  for (let fromBlock = from; fromBlock <= to; fromBlock += BLOCKS_PER_CALL) {
+    logs.push(...(await ask(fromBlock, Math.min(fromBlock + BLOCKS_PER_CALL - 1, to))));
+  }
+  return logs;
+
+  async function ask(fromBlock: number, toBlock: number): Promise<Log[]> {
+    try {
+      return await provider.getLogs({ ...filter, fromBlock, toBlock });
+    } catch (error) {
+      // What ethers does not know is the node's own refusal: perhaps of so many blocks, or so many logs.
+      if (fromBlock === toBlock || !isError(error, "UNKNOWN_ERROR")) throw error;
+      const middle = Math.floor((fromBlock + toBlock) / 2);
+      return [...(await ask(fromBlock, middle)), ...(await ask(middle + 1, toBlock))];
+    }
+  }
+}
+
 /** The events of these names from block `from` to `to`, both included, in their order. */
 export async function readEvents<const N extends EventName>(
   contracts: Contracts,
@@ -82,33 +106,25 @@ export async function readEvents<const N extends EventName>(
   const topics = [...emitters.values()].flatMap(({ abi }) =>
     names.flatMap((name) => abi.getEvent(name)?.topicHash ?? []),
   );
-  const provider = providerOf(contracts);
-  const events: ProtocolEvent<N>[] = [];
-  for (let fromBlock = from; fromBlock <= to; fromBlock += BLOCKS_PER_CALL) {
-    const logs = await provider.getLogs({
-      address: [...emitters.keys()],
-      topics: [[...new Set(topics)]],
-      fromBlock,
-      toBlock: Math.min(fromBlock + BLOCKS_PER_CALL - 1, to),
-    });
-    for (const { address, topics: indexed, data, blockNumber, transactionHash, index } of logs) {
-      const { abi, contract, market } = emitters.get(getAddress(address))!;
-      // Another contract's event may share its topic with one of these.
-      const parsed = abi.parseLog({ topics: indexed, data });
-      if (!parsed || !names.includes(parsed.name as N)) continue;
-      events.push({
-        contract,
-        name: parsed.name,
-        args: parsed.args.toObject(true),
-        address,
-        ...(market !== undefined && { market }),
-        block: blockNumber,
-        transaction: transactionHash,
-        index,
-      } as ProtocolEvent<N>);
-    }
-  }
-  return events;
+  const filter = { address: [...emitters.keys()], topics: [[...new Set(topics)]] };
+  const logs = await readLogs(providerOf(contracts), filter, from, to);
+  return logs.flatMap(({ address, topics: indexed, data, blockNumber, transactionHash, index }) => {
+    const { abi, contract, market } = emitters.get(getAddress(address))!;
+    // Another contract's event may share its topic with one of these.
+    const parsed = abi.parseLog({ topics: indexed, data });
+    if (!parsed || !names.includes(parsed.name as N)) return [];
+    const event = {
+      contract,
+      name: parsed.name,
+      args: parsed.args.toObject(true),
+      address,
+      ...(market !== undefined && { market }),
+      block: blockNumber,
+      transaction: transactionHash,
+      index,
+    };
+    return [event as ProtocolEvent<N>];
+  });
 }
 
 export interface WatchOptions {
