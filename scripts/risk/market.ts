@@ -39,7 +39,7 @@ interface Range {
 export interface Pool {
   ranges: readonly Range[];
   fee: number; //     a share
-  refills: number; // how often a step, at least once
+  refills: number; // how often a step
 }
 
 export interface Setting {
@@ -61,8 +61,8 @@ export interface Outcome {
 
 export interface PoolPosition {
   value: number; // whole debt tokens
-  down: number; //  factors of the price
-  up: number; //    Infinity and 0: the whole range
+  down: number; //  factors of the price;
+  up: number; //    0 and Infinity: the whole range
 }
 
 const UNIT = 1e18;
@@ -92,7 +92,11 @@ export function sellable({ ranges, fee, refills }: Pool, price: number, least: n
 export type Spread = "drill" | "edge";
 
 /** Borrowers with `debt` (whole tokens) in all: the drill's mixture of leverage, stretched to what is offered, or all of them in the last tenth. */
-export function bookOf(spread: Spread, { maxLtv, spacing }: Pick<Terms, "maxLtv" | "spacing">, debt: number): Book {
+export function bookOf(
+  spread: Spread,
+  { maxLtv, spacing }: Pick<Terms, "maxLtv" | "spacing">,
+  debt: number,
+): Book {
   const most = 1 / (1 - Number(maxLtv) / 1e4);
   const groups =
     spread === "drill"
@@ -114,7 +118,12 @@ export function bookOf(spread: Spread, { maxLtv, spacing }: Pick<Terms, "maxLtv"
     }
   }
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
-  return new Map([...weights].map(([tick, weight]) => [tick, BigInt(Math.round((debt * 1e6 * weight) / total)) * 10n ** 12n]));
+  return new Map(
+    [...weights].map(([tick, weight]) => [
+      tick,
+      BigInt(Math.round((debt * 1e6 * weight) / total)) * 10n ** 12n,
+    ]),
+  );
 }
 
 /** `prices`: relative to what the book was opened at, a step each. */
@@ -241,7 +250,7 @@ const ratios = new Map<number, Map<number, bigint>>();
 /** ratioOf, remembered: a search asks for the same few hundred ticks millions of times. */
 function rememberedRatio(tick: number, spacing: number): bigint {
   let known = ratios.get(spacing);
-  if (known === undefined) ratios.set(spacing, (known = new Map()));
+  if (known === undefined) ratios.set(spacing, (known = new Map<number, bigint>()));
   let ratio = known.get(tick);
   if (ratio === undefined) known.set(tick, (ratio = ratioOf(tick, spacing)));
   return ratio;
