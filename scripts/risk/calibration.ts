@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 import { entry, type MarketParameters, type Parameters, readParameters } from "../../deploy/parameters.ts";
-import { Refusal } from "../trade/desk.ts";
+import { Refusal, toJson } from "../desk/chain.ts";
 import {
   type Assumptions,
   type Backtest,
@@ -29,9 +29,11 @@ import {
   type Shape,
   SPACINGS,
 } from "./calibrate.ts";
+import { PRICE_DECIMALS } from "../drill/path.ts";
 import { drawFrontier } from "./frontier.ts";
 import { type Pool, poolOf, type PoolPosition, sellable, type Spread, type Terms } from "./market.ts";
 import {
+  assetOf,
   fitJumpDiffusion,
   jumpDiffusion,
   loadPrices,
@@ -60,8 +62,8 @@ export interface Options {
   patience: number;
   clear: number; //      hours
   spread: Spread;
-  delay: number; //      minutes, as the next
-  refill: number;
+  delay: number; //      steps
+  refills: number; //    a step
   depth?: number; //     dollars
   cap?: number; //       whole debt tokens
   keepSpacing: boolean;
@@ -111,32 +113,32 @@ interface Scene {
   history: PriceHistory;
   /** The market's price, debt tokens per collateral token, whichever way the history is. */
   returnsOf: (history: PriceHistory) => Returns;
-  pool: (refillMinutes: number, depth?: number) => Pool;
+  pool: (refills: number, depth?: number) => Pool;
   /** Whole debt tokens for a collateral token. */
   price: number;
 }
 
-function sceneOf(parameters: Parameters, id: string, file: string | undefined): Scene {
-  const market = parameters.markets.find((each) => each.id === id);
-  if (!market)
-    throw new Refusal(`no market ${id}; there are ${parameters.markets.map((each) => each.id).join(", ")}`);
-  const isShort = "inverseOf" in market.oracle;
-  const source = isShort ? marketOf(parameters, (market.oracle as { inverseOf: string }).inverseOf) : market;
-  const { oracle } = source;
+function sceneOf(parameters: Parameters, id: string, path: string | undefined): Scene {
+  const market = marketOf(parameters, id);
+  const isInverse = "inverseOf" in market.oracle;
+  const oracle =
+    "inverseOf" in market.oracle ? marketOf(parameters, market.oracle.inverseOf).oracle : market.oracle;
   if ("inverseOf" in oracle) throw new Refusal(`${id}: the inverse of an inverse`);
-  const history = loadPrices(source.collateral, file);
-  const feedPrice = (feed: string, otherwise: number) => {
+  const asset = assetOf(market);
+  const history = loadPrices(asset, path);
+  const dollars = (token: string, feed: string) => {
     const has = entry(parameters.feeds, feed);
-    return "price" in has ? Number(has.price) : otherwise;
+    if ("price" in has) return Number(has.price);
+    return token === asset ? Number(history.candles.at(-1)!.close) / 10 ** PRICE_DECIMALS : 1;
   };
-  const last = Number(history.candles.at(-1)!.close) / 1e8;
-  const [base, quote] = [feedPrice(oracle.collateral, last), feedPrice(oracle.debt, 1)];
+  const collateralPrice = dollars(market.collateral, isInverse ? oracle.debt : oracle.collateral);
+  const debtPrice = dollars(market.debt, isInverse ? oracle.collateral : oracle.debt);
+
   const pool = entry(parameters.pools, oracle.pool);
   const isBase = pool.base.token === market.collateral;
   if (!isBase && pool.quote.token !== market.collateral) {
     throw new Refusal(`${id}: the pool ${oracle.pool} does not have ${market.collateral}`);
   }
-  const debtPrice = isShort ? base : quote;
   const positions = pool.liquidity.map(({ rangePercent, valueUsd }): PoolPosition => {
     const value = Number(valueUsd) / debtPrice;
     if (rangePercent === "full") return { value, down: 0, up: Infinity };
@@ -149,22 +151,27 @@ function sceneOf(parameters: Parameters, id: string, file: string | undefined): 
     market,
     band: BigInt(oracle.bandBps),
     history,
-    returnsOf: (part) => (isShort ? returnsOf(part).map((run) => run.map((r) => -r)) : returnsOf(part)),
-    pool(refillMinutes, depth) {
+    returnsOf(part) {
+      const returns = returnsOf(part);
+      return asset === market.debt ? returns.map((run) => run.map((r) => -r)) : returns;
+    },
+    pool(refills, depth) {
       if (depth === undefined && positions.length === 0) {
         throw new Refusal(
           `${id}: the parameters name no liquidity of ${oracle.pool}; say how much there is with --depth`,
         );
       }
       const given = depth === undefined ? positions : [fullRange(depth / debtPrice)];
-      return poolOf(given, pool.feeMillionths / 1e6, STEP_MINUTES / refillMinutes);
+      return poolOf(given, pool.feeMillionths / 1e6, refills);
     },
-    price: isShort ? quote / base : base / quote,
+    price: collateralPrice / debtPrice,
   };
 }
 
 function marketOf(parameters: Parameters, id: string): MarketParameters {
-  return parameters.markets.find((each) => each.id === id)!;
+  const market = parameters.markets.find((each) => each.id === id);
+  if (market) return market;
+  throw new Refusal(`no market ${id}; there are ${parameters.markets.map((each) => each.id).join(", ")}`);
 }
 
 const DEPTH = 0.02;
@@ -209,8 +216,8 @@ export function calibrate(
   const { market, history } = scene;
   const deployed = termsOf(market);
   const deployedCap = Number(market.caps.debt);
-  const pool = scene.pool(options.refill, options.depth);
-  const assumptions: Assumptions = { spread: options.spread, delay: options.delay / STEP_MINUTES, pool };
+  const pool = scene.pool(options.refills, options.depth);
+  const assumptions: Assumptions = { spread: options.spread, delay: options.delay, pool };
   const goal: Goal = {
     epsilon: options.epsilon / 1e4,
     confidence: options.confidence / 100,
@@ -326,7 +333,7 @@ function otherAssumptions(
   scene: Scene,
   options: Options,
 ): ({ what: string; closes?: boolean } & Partial<Assumptions>)[] {
-  const pool = (factor: number) => ({ pool: scene.pool(options.refill / factor, options.depth) });
+  const pool = (factor: number) => ({ pool: scene.pool(options.refills * factor, options.depth) });
   return [
     { what: "as assumed" },
     { what: "half the depth", ...pool(0.5) },
@@ -557,10 +564,6 @@ export function picture(result: Calibration): string {
   });
 }
 
-function toJson(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? Number(each) : each), 2);
-}
-
 // ------------------------------------------------------------------ the command
 
 const number =
@@ -572,11 +575,16 @@ const number =
     }
     return value;
   };
-const steps = (least: number) => (text: string) => {
-  const value = number(least, 24 * 60, "minutes")(text);
-  if (value % STEP_MINUTES !== 0) throw new InvalidArgumentError(`whole steps of ${STEP_MINUTES} minutes`);
-  return value;
-};
+const whole =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text.replaceAll("_", ""));
+    if (/^[\d_]+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most}`);
+  };
+
+/** npm runs scripts in the project's folder; a path is meant from where the command was typed. */
+const fromHere = (path: string) => resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
 
 export function addCalibrate(program: Command): void {
   program
@@ -587,7 +595,10 @@ export function addCalibrate(program: Command): void {
     )
     .option("--parameters <name>", "a name in deploy/parameters, or a JSON file", "local")
     .option("--market <id...>", "only these")
-    .option("--prices <file>", "hourly candles of the asset in dollars (else ../shared/data, else generated)")
+    .option(
+      "--prices <path>",
+      "hourly candles: a folder of them, or the file of one asset (../shared/data, or generated)",
+    )
     .addOption(
       new Option("--fit <part>", "of the history; both: each, and the more careful is taken")
         .choices(["first", "last", "both"])
@@ -613,8 +624,13 @@ export function addCalibrate(program: Command): void {
         .choices(["drill", "edge"])
         .default("drill"),
     )
-    .option("--delay <minutes>", "of the keepers, beyond the step", steps(0), 0)
-    .option("--refill <minutes>", "until the pool is back at the price", number(0.1, 1440, "minutes"), 15)
+    .option("--delay <steps>", "steps of 15 minutes that keepers wait", whole(0, 96), 0)
+    .option(
+      "--refills <count>",
+      "how often in 15 minutes others bring the pool back to the price",
+      whole(1, 1e6),
+      15,
+    )
     .option(
       "--depth <dollars>",
       "that move the price by 2 % (else the parameters' pool)",
@@ -622,7 +638,7 @@ export function addCalibrate(program: Command): void {
     )
     .option("--cap <tokens>", "debt, whole tokens (else the largest that fits)", number(1e-6, 1e15, "tokens"))
     .option("--keep-spacing", "the grid of the parameters, as a live market must", false)
-    .option("--paths <count>", "days drawn from the jump diffusion", number(100, 1e6, "paths"), 20_000)
+    .option("--paths <count>", "days drawn from the jump diffusion", whole(100, 1e6), 5_000)
     .option(
       "--out <dir>",
       "parameters.json, calibration.json and a picture of each market",
@@ -634,10 +650,12 @@ export function addCalibrate(program: Command): void {
       const parameters = parametersOf(options.parameters);
       const ids = options.market ?? parameters.markets.map(({ id }) => id);
       if (ids.length === 0) throw new Refusal("the parameters have no market");
+      const prices = options.prices === undefined ? undefined : fromHere(options.prices);
+      checkPrices(prices, parameters, ids);
       const note = options.json ? () => undefined : (text: string) => console.error(text);
-      const results = ids.map((id) => calibrate(parameters, id, options, undefined, note));
+      const results = ids.map((id) => calibrate(parameters, id, { ...options, prices }, undefined, note));
 
-      const directory = resolve(process.env["INIT_CWD"] ?? process.cwd(), options.out);
+      const directory = fromHere(options.out);
       mkdirSync(directory, { recursive: true });
       const file = join(directory, "parameters.json");
       writeFileSync(file, `${JSON.stringify(withCalibrations(parameters, results), null, 2)}\n`);
@@ -658,11 +676,20 @@ export function addCalibrate(program: Command): void {
     });
 }
 
+/** A file is of one asset. */
+function checkPrices(path: string | undefined, parameters: Parameters, ids: readonly string[]): void {
+  if (path === undefined || !/\.csv$/i.test(path)) return;
+  const assets = new Set(ids.map((id) => assetOf(marketOf(parameters, id))));
+  if (assets.size > 1) {
+    throw new Refusal(
+      `${path} is of one asset, the markets are of ${[...assets].join(" and ")}: name a folder, or some markets with --market`,
+    );
+  }
+}
+
 function parametersOf(name: string): Parameters {
   try {
-    return readParameters(
-      name.endsWith(".json") ? resolve(process.env["INIT_CWD"] ?? process.cwd(), name) : name,
-    );
+    return readParameters(name.endsWith(".json") ? fromHere(name) : name);
   } catch (error) {
     throw new Refusal((error as Error).message);
   }

@@ -15,13 +15,13 @@ export interface Frontier {
   marks: (Spot & { label: string })[];
 }
 
-const WIDTH = 1000;
+const WIDTH = 1040;
 const HEIGHT = 620;
-const [LEFT, RIGHT, TOP, BOTTOM] = [110, 230, 110, 90];
+const [LEFT, RIGHT, TOP, BOTTOM] = [110, 270, 110, 90];
 const COLORS = ["#2f6db3", "#1f7a5c", "#d07a1f", "#8a4fa3", "#b3312f"];
 const MARKS = ["#b3312f", "#b3312f", INK];
-/** Losses below a hundredth of a basis point are drawn as none. */
-const LEAST = 1e-6;
+/** Losses below a tenth of a basis point are drawn as none. */
+const LEAST = 1e-5;
 const MOST = 1;
 
 export function drawFrontier({ title, subtitle, confidence, epsilon, curves, marks }: Frontier): string {
@@ -37,7 +37,7 @@ export function drawFrontier({ title, subtitle, confidence, epsilon, curves, mar
       : bottom - ((Math.log10(Math.min(loss, MOST) / LEAST) + 1) / decades) * (bottom - TOP);
 
   const svg: string[] = [];
-  for (let power = -6; power <= 0; power++) {
+  for (let power = -5; power <= 0; power++) {
     const loss = 10 ** power;
     svg.push(line(LEFT, y(loss), right, y(loss), GRID));
     svg.push(

@@ -236,9 +236,8 @@ function highest(book: Book): number {
   return top;
 }
 
-/** Millionths of millionths are enough of a price. */
 function toQ128(price: number): bigint {
-  return (BigInt(Math.round(price * 1e12)) * Q128) / 10n ** 12n;
+  return BigInt(Math.round(price * 2 ** 64)) << 64n;
 }
 
 function toUnits(amount: number): bigint {

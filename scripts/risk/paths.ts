@@ -1,7 +1,7 @@
 // Price histories, and paths that are drawn from them: from a jump diffusion that is fitted to the returns, or from the
 // returns themselves in blocks. Simulated numbers, so plain doubles; the same seed gives the same paths.
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 
 import { normal, random } from "../drill/book.ts";
 import {
@@ -46,13 +46,16 @@ export class HistoryError extends Error {
 
 // ------------------------------------------------------------------ histories
 
+/** Where real prices are, if they are. */
+const SHARED = resolve(import.meta.dirname, "../../../shared/data");
+
 /**
- * The history of the asset behind `symbol` in dollars: from `file` (candles, as the drill reads them), or else from
- * ../shared/data if it is there, or else generated.
+ * The history of the asset behind `symbol` in dollars: from `path`, a file of candles (as the drill reads them) or a
+ * folder of them, or else from ../shared/data if it is there, or else generated.
  */
-export function loadPrices(symbol: string, file?: string): PriceHistory {
-  const found = file ?? sharedFile(symbol);
-  return found === undefined ? generatedPrices() : pricesOf(read(found), basename(found));
+export function loadPrices(symbol: string, path?: string): PriceHistory {
+  const file = path === undefined ? sharedFile(symbol) : fileAt(path, symbol);
+  return file === undefined ? generatedPrices() : pricesOf(read(file), basename(file));
 }
 
 /** A history from CSV text; gaps of any length break it into runs. */
@@ -101,14 +104,20 @@ export function spanOf({ candles, interval }: PriceHistory): { from: string; to:
 }
 
 function sharedFile(symbol: string): string | undefined {
+  return existsSync(SHARED) ? fileIn(SHARED, symbol) : undefined;
+}
+
+function fileAt(path: string, symbol: string): string {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return path;
+  const file = fileIn(path, symbol);
+  if (file === undefined) throw new HistoryError(`${path}: no file of hourly candles of ${symbol}`);
+  return file;
+}
+
+function fileIn(folder: string, symbol: string): string | undefined {
   const asset = ASSETS[symbol.toUpperCase()];
-  const folder = resolve(import.meta.dirname, "../../../shared/data");
-  try {
-    const file = readdirSync(folder).find((name) => name.startsWith(`${asset}usd-1h-`));
-    return file === undefined ? undefined : resolve(folder, file);
-  } catch {
-    return undefined;
-  }
+  const file = readdirSync(folder).find((name) => name.startsWith(`${asset}usd-1h-`));
+  return file === undefined ? undefined : join(folder, file);
 }
 
 function read(file: string): string {
@@ -175,23 +184,35 @@ export function returnsOf({ candles, interval }: PriceHistory): Returns {
   return runs.map((run) => Float64Array.from(run));
 }
 
-/**
- * The returns of a market's price, debt tokens per collateral token: those of the one that is no dollar, turned round
- * if it is the debt. The file, if any, is of that asset in dollars.
- */
-export function marketReturns(
-  { collateral, debt }: { collateral: string; debt: string },
-  file?: string,
-): { history: PriceHistory; returns: Returns } {
-  const short = DOLLARS.has(collateral.toUpperCase());
-  if (short === DOLLARS.has(debt.toUpperCase())) {
+export interface Tokens {
+  collateral: string;
+  debt: string;
+}
+
+/** The one of a market's two tokens that is no dollar. */
+export function assetOf({ collateral, debt }: Tokens): string {
+  const short = isDollar(collateral);
+  if (short === isDollar(debt)) {
     throw new HistoryError(
       `${collateral}/${debt}: one of the two must be a dollar, to have a history of the other`,
     );
   }
-  const history = loadPrices(short ? debt : collateral, file);
+  return short ? debt : collateral;
+}
+
+export function isDollar(symbol: string): boolean {
+  return DOLLARS.has(symbol.toUpperCase());
+}
+
+/**
+ * The returns of a market's price, debt tokens per collateral token: its asset's, turned round if that is the debt.
+ * `path` is loadPrices'.
+ */
+export function marketReturns(tokens: Tokens, path?: string): { history: PriceHistory; returns: Returns } {
+  const asset = assetOf(tokens);
+  const history = loadPrices(asset, path);
   const returns = returnsOf(history);
-  return { history, returns: short ? returns.map((run) => run.map((r) => -r)) : returns };
+  return { history, returns: asset === tokens.debt ? returns.map((run) => run.map((r) => -r)) : returns };
 }
 
 // ------------------------------------------------------------------ paths

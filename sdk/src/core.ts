@@ -9,6 +9,7 @@ export * from "./core/parameters.ts";
 export * from "./core/position.ts";
 export * from "./core/ramp.ts";
 export * from "./core/rate.ts";
+export * from "./core/risk.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";
