@@ -136,12 +136,13 @@ export type MarketParameters = Parameters["markets"][number];
 export type PairParameters = Parameters["pairs"][number];
 export type PoolParameters = Parameters["pools"][string];
 
-/** Reads deploy/parameters/NAME.json. */
+/** Reads deploy/parameters/NAME.json, or the file that is named by its path. */
 export function readParameters(name: string): Parameters {
-  const file = fileURLToPath(new URL(`parameters/${name}.json`, import.meta.url));
+  const isFile = name.endsWith(".json");
+  const file = isFile ? name : fileURLToPath(new URL(`parameters/${name}.json`, import.meta.url));
   const result = parametersSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
   if (result.success) return result.data;
-  throw new Error(`deploy/parameters/${name}.json:\n${z.prettifyError(result.error)}`);
+  throw new Error(`${isFile ? name : `deploy/parameters/${name}.json`}:\n${z.prettifyError(result.error)}`);
 }
 
 /** "20e6" with 6 decimals → 20000000000000n; refuses what has more digits than that. */

@@ -23,7 +23,7 @@ const program = new Command("npm run deploy --")
   .option("--network <name>", "a network of hardhat.config.ts", "localhost")
   .option(
     "--parameters <name>",
-    "a file of deploy/parameters (default: local for localhost, else the network's)",
+    "a name in deploy/parameters, or a JSON file (default: local for localhost, else the network's)",
   )
   .option("--url <url>", "another endpoint for this network")
   .option("--state <id>", "where in deploy/deployments the state is (default: chain-<chainId>)")

@@ -10,6 +10,7 @@ import { DEFAULT_RPC, formatTime, openDesk, Refusal, toJson } from "./desk/chain
 import { PriceFileError } from "./drill/path.ts";
 import { accountOf, accountText } from "./risk/account.ts";
 import { generatedSubject } from "./risk/bench.ts";
+import { addCalibrate } from "./risk/calibration.ts";
 import {
   type Assumptions,
   type Exposure,
@@ -225,6 +226,8 @@ simulation(
         ])}`,
   );
 });
+
+addCalibrate(program);
 
 function inSeconds(milliseconds: number): string {
   return (milliseconds / 1_000).toFixed(1);

@@ -4,6 +4,11 @@ import type { Addresses } from "@breakwater/sdk/addresses";
 import { formatAmount, formatBps, parseAmount } from "@breakwater/sdk/core";
 import { decodeBytes32String, encodeBytes32String, type Result, ZeroAddress } from "ethers";
 
+import {
+  type MarketParameters,
+  parseAmount as parseParameter,
+  readParameters,
+} from "../../deploy/parameters.ts";
 import { ROLES } from "../../deploy/roles.ts";
 import { type Action, confirm, type Decoded, type Options, text } from "./action.ts";
 import {
@@ -178,6 +183,26 @@ function fieldsOf<F extends string>(
   return fields.map((field) => (options[field] === undefined ? now[field] : parse(text(options, field))));
 }
 
+const FROM_FILE: [string, string] = [
+  "--parameters <file>",
+  "what is not named here, from the market's entry in this file (as in deploy/parameters)",
+];
+
+/** What the command line does not name, as it would be written there. */
+function withFile(options: Options, read: (market: MarketParameters) => Options): Options {
+  if (options.parameters === undefined) return options;
+  const [file, id] = [text(options, "parameters"), text(options, "market")];
+  let markets: MarketParameters[];
+  try {
+    ({ markets } = readParameters(file));
+  } catch (error) {
+    throw new Refusal((error as Error).message);
+  }
+  const market = markets.find((each) => each.id === id);
+  if (!market) throw new Refusal(`${file} has no market ${id}`);
+  return { ...read(market), ...options };
+}
+
 const RISK = ["maxLtv", "liquidationThreshold", "target", "bonusMin", "bonusMax", "slope"] as const;
 const RISK_OPTIONS: [string, string][] = [
   ["--max-ltv <percent>", "highest LTV of new risk"],
@@ -186,8 +211,15 @@ const RISK_OPTIONS: [string, string][] = [
   ["--bonus-min <percent>", ""],
   ["--bonus-max <percent>", ""],
   ["--slope <percent>", "bonus per 100 % of LTV above the threshold"],
+  FROM_FILE,
 ];
-const riskOf = (view: MarketView, options: Options) => fieldsOf(RISK, options, view.risk, parseBps);
+const inPercent = (bps: number) => formatAmount(BigInt(bps), 2).replaceAll(",", "");
+const riskOf = (view: MarketView, options: Options) => {
+  const given = withFile(options, ({ risk }) =>
+    Object.fromEntries(RISK.map((field) => [field, inPercent(risk[`${field}Bps`])])),
+  );
+  return fieldsOf(RISK, given, view.risk, parseBps);
+};
 const riskWords = (risk: bigint[]) => RISK.map((field, at) => `${field} ${formatBps(risk[at]!)}`).join(", ");
 const listOf = (args: Result) => [...(args[0] as Result)] as bigint[];
 
@@ -254,9 +286,17 @@ const setCaps = marketAction(
     ["--debt <amount>", "whole debt tokens"],
     ["--collateral <amount>", "whole collateral tokens"],
     ["--min-debt <amount>", "smallest debt of a position, whole debt tokens"],
+    FROM_FILE,
   ],
   {
-    args: (view, options) => [fieldsOf(CAPS, options, view.caps, parseTokens)],
+    args(view, options) {
+      const given = withFile(options, ({ caps }) =>
+        Object.fromEntries(
+          CAPS.map((cap) => [cap, formatAmount(parseParameter(caps[cap], CAP_DECIMALS), CAP_DECIMALS)]),
+        ),
+      );
+      return [fieldsOf(CAPS, given, view.caps, parseTokens)];
+    },
     words: (name, args) => [`set the caps of ${name}: ${capWords(listOf(args))}`],
     isSo: ({ caps }, args) => CAPS.every((cap, at) => caps[cap] === listOf(args)[at]),
     shows: ({ caps }) => capWords(CAPS.map((cap) => caps[cap])),

@@ -1,20 +1,20 @@
 // The least conservative parameters of a market for which the bad debt to expect stays below a bound, at a confidence: each
 // combination of bonus, slope and target is tried at the highest liquidation threshold that it bears. Pure; the same
 // figures for the same seed.
-import { BPS, brokenRule, Q128, ratioOf } from "../../sdk/src/core.ts";
+import { BPS, brokenRule } from "../../sdk/src/core.ts";
 import { bookOf, type Outcome, type Pool, simulate, type Spread, type Terms } from "./market.ts";
 import { random, type Returns, type Sampler, STEPS_AN_HOUR } from "./paths.ts";
 
 const DAY_STEPS = 24 * STEPS_AN_HOUR;
 const DAYS_A_YEAR = 365;
-/** A day of the history begins every six hours. */
-const STRIDE = DAY_STEPS / 4;
+/** A day of the history begins every two hours: what a crash does depends on where it finds the book. */
+const STRIDE = 2 * STEPS_AN_HOUR;
 /** Losses come in spells: a week's days are drawn together. */
-const BLOCK = 7 * 4;
+const BLOCK = 7 * 12;
 const RESAMPLES = 1_000;
 const SEED = 1;
-/** Every so manieth day tells what borrowers pay. */
-const PENALTY_EVERY = 8;
+/** What liquidations cost on the many days without bad debt is told by every so manieth of them. */
+const SAMPLE = 9;
 
 /** Days, each of which the book begins anew, by the price relative to its start after each step. */
 export interface Days {
@@ -33,6 +33,7 @@ export interface Goal {
   epsilon: number; //    share of the debt that may be lost in a year
   confidence: number; // that it is not more
   patience: number; //   share of the hours in which who borrowed at the max LTV is not liquidated within the hour
+  clearHours: number; // the longest that anything may stay liquidatable, or in the pot
 }
 
 /** Bad debt, share of the book's debt, a year. */
@@ -44,7 +45,6 @@ export interface Loss {
 /** What would have happened on every one of some days. */
 export interface Backtest extends Loss {
   worst: number; //      of a single day, share of the debt
-  worstDay: number; //   its index
   liquidated: number; // mean share of the debt sold or seized, a year
   penalty: number; //    share of the debt that borrowers paid, a year
   underWater: number; // most steps that anything waited
@@ -58,6 +58,8 @@ export interface Setup {
   fit: readonly Days[];
   /** How far the price falls within an hour in one of the hours beyond the patience. */
   hourlyFall: number;
+  /** The grids that may be chosen, coarsest first: a keeper pays for each tick. */
+  spacings: readonly number[];
 }
 
 // ------------------------------------------------------------------ days
@@ -104,15 +106,24 @@ export function hourlyFall(returns: Returns, patience: number): number {
 // ------------------------------------------------------------------ losses
 
 /** `cap`: the book's debt, whole tokens. */
-export function lossOf(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions, confidence: number): Loss {
-  const book = bookOf(spread, terms, cap);
-  const setting = { terms, book, pool, delay };
+export function lossOf(
+  terms: Terms,
+  cap: number,
+  days: Days,
+  assumptions: Assumptions,
+  confidence: number,
+): Loss {
+  return withBound(lossesOf(terms, cap, days, assumptions), confidence);
+}
+
+/** Bad debt of each day, share of the debt. */
+function lossesOf(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions): number[] {
+  const setting = { terms, book: bookOf(spread, terms, cap), pool, delay };
   // Nobody becomes insolvent on a day that falls by less than the margin of who has the least.
   const safe = (Number(terms.maxLtv) / 1e4) * (1 + Number(terms.bonusMin) / 1e4) * 1.01;
-  const losses = days.prices.map((prices, day) =>
+  return days.prices.map((prices, day) =>
     days.lowest[day]! > safe ? 0 : simulate(setting, prices).badDebt / cap,
   );
-  return withBound(losses, confidence);
 }
 
 /** The mean of a year, and what it is not above at `confidence`: blocks of days drawn again and again. */
@@ -140,17 +151,30 @@ function withBound(losses: readonly number[], confidence: number): Loss {
   };
 }
 
-export function backtest(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions, confidence: number): Backtest {
+export function backtest(
+  terms: Terms,
+  cap: number,
+  days: Days,
+  assumptions: Assumptions,
+  confidence: number,
+): Backtest {
+  const losses = lossesOf(terms, cap, days, assumptions);
+  return {
+    ...withBound(losses, confidence),
+    worst: losses.reduce((most, loss) => Math.max(most, loss), 0),
+    ...courseOf(terms, cap, days, assumptions),
+  };
+}
+
+/** What liquidations cost, and how long they took. */
+function courseOf(terms: Terms, cap: number, days: Days, { spread, delay, pool }: Assumptions) {
   const setting = { terms, book: bookOf(spread, terms, cap), pool, delay };
-  const outcomes: Outcome[] = days.prices.map((prices) => simulate(setting, prices));
-  const losses = outcomes.map(({ badDebt }) => badDebt / cap);
-  const worst = losses.reduce((most, loss) => Math.max(most, loss), 0);
+  const outcomes: Outcome[] = days.prices
+    .filter((_, day) => day % SAMPLE === 0)
+    .map((prices) => simulate(setting, prices));
   const yearly = (of: (o: Outcome) => number) =>
     (DAYS_A_YEAR * outcomes.reduce((sum, outcome) => sum + of(outcome), 0)) / outcomes.length / cap;
   return {
-    ...withBound(losses, confidence),
-    worst,
-    worstDay: losses.indexOf(worst),
     liquidated: yearly(({ sold, seized }) => sold + seized),
     penalty: yearly(({ penalty }) => penalty),
     underWater: outcomes.reduce((most, { underWater }) => Math.max(most, underWater), 0),
@@ -161,18 +185,22 @@ export function backtest(terms: Terms, cap: number, days: Days, { spread, delay,
 
 /** What is tried; basis points. */
 export const TRIED = {
-  bonusMin: [50n, 100n, 150n, 200n, 300n],
+  bonusMin: [50n, 100n, 150n, 200n],
   bonusMax: [500n, 800n, 1_200n],
   slope: [2_500n, 5_000n, 10_000n],
   targetGap: [100n, 200n, 300n],
 } as const;
 const THRESHOLDS = { least: 3_000n, most: 9_700n, step: 50n };
-const SPACINGS = [25, 20, 15, 10, 5];
+export const SPACINGS = [25, 20, 15, 10, 5] as const;
 
 export type Shape = Record<keyof typeof TRIED, bigint>;
 
 /** The whole set at a threshold; undefined where the contract would refuse it. */
-export function termsAt(threshold: bigint, shape: Shape, { band, hourlyFall: fall }: Setup): Terms | undefined {
+export function termsAt(
+  threshold: bigint,
+  shape: Shape,
+  { band, hourlyFall: fall, spacings }: Setup,
+): Terms | undefined {
   const step = THRESHOLDS.step;
   const maxLtv = (BigInt(Math.floor(Number(threshold) * (1 - fall))) / step) * step;
   const terms = {
@@ -183,24 +211,34 @@ export function termsAt(threshold: bigint, shape: Shape, { band, hourlyFall: fal
     bonusMax: shape.bonusMax,
     slope: shape.slope,
   };
-  // The coarsest grid that the rules allow: a keeper pays for each tick.
-  const spacing = SPACINGS.find((each) => brokenRule(terms, each, band) === undefined);
+  const spacing = spacings.find((each) => brokenRule(terms, each, band) === undefined);
   return spacing === undefined ? undefined : { ...terms, spacing };
 }
 
 export function shapes(): Shape[] {
   return TRIED.bonusMin.flatMap((bonusMin) =>
     TRIED.bonusMax.flatMap((bonusMax) =>
-      TRIED.slope.flatMap((slope) => TRIED.targetGap.map((targetGap) => ({ bonusMin, bonusMax, slope, targetGap }))),
+      TRIED.slope.flatMap((slope) =>
+        TRIED.targetGap.map((targetGap) => ({ bonusMin, bonusMax, slope, targetGap })),
+      ),
     ),
   );
 }
 
-/** The greater of the losses to expect by each way of looking at the fit's days. */
-export function fitLoss(terms: Terms, cap: number, { fit, assumptions, goal }: Setup): Loss {
-  return fit
-    .map((days) => lossOf(terms, cap, days, assumptions, goal.confidence))
-    .reduce((a, b) => (b.bound > a.bound ? b : a));
+/** The greater of the losses to expect by each way of looking at the fit's days; the first beyond `enough` will do. */
+export function fitLoss(
+  terms: Terms,
+  cap: number,
+  { fit, assumptions, goal }: Setup,
+  enough = Infinity,
+): Loss {
+  let worst: Loss = { mean: 0, bound: 0 };
+  for (const days of fit) {
+    const loss = lossOf(terms, cap, days, assumptions, goal.confidence);
+    if (loss.bound >= worst.bound) worst = loss;
+    if (worst.bound > enough) break;
+  }
+  return worst;
 }
 
 export interface Choice {
@@ -210,11 +248,16 @@ export interface Choice {
 }
 
 /** The highest threshold from `from` on that keeps the goal; undefined: not even `from`. */
-function highest(shape: Shape, cap: number, setup: Setup, from: bigint): Choice | undefined {
+export function highest(
+  shape: Shape,
+  cap: number,
+  setup: Setup,
+  from = THRESHOLDS.least,
+): Choice | undefined {
   const at = (threshold: bigint): Choice | undefined => {
     const terms = termsAt(threshold, shape, setup);
     if (terms === undefined) return undefined;
-    const loss = fitLoss(terms, cap, setup);
+    const loss = fitLoss(terms, cap, setup, setup.goal.epsilon);
     return loss.bound <= setup.goal.epsilon ? { terms, shape, loss } : undefined;
   };
   const { step, most } = THRESHOLDS;
@@ -232,14 +275,13 @@ function highest(shape: Shape, cap: number, setup: Setup, from: bigint): Choice 
 
 /** Most leverage first; of equal ones that which costs borrowers least. Undefined: none keeps the goal. */
 export function search(cap: number, setup: Setup, tried: readonly Shape[] = shapes()): Choice | undefined {
-  const { assumptions, goal, fit } = setup;
-  const some = withLowest(fit[0]!.prices.filter((_, day) => day % PENALTY_EVERY === 0));
+  const { assumptions, fit } = setup;
   let best: (Choice & { penalty: number }) | undefined;
   for (const shape of tried) {
     const found = highest(shape, cap, setup, best?.terms.liquidationThreshold ?? THRESHOLDS.least);
     if (found === undefined) continue;
     const isMore = best === undefined || found.terms.maxLtv > best.terms.maxLtv;
-    const { penalty } = backtest(found.terms, cap, some, assumptions, goal.confidence);
+    const { penalty } = courseOf(found.terms, cap, fit[0]!, assumptions);
     if (isMore || penalty < best!.penalty) best = { ...found, penalty };
   }
   return best;
@@ -251,8 +293,46 @@ export interface Point {
   loss: Loss;
 }
 
+export interface Room {
+  cap: number;
+  terms: Terms | undefined; // undefined: no threshold keeps the goal
+  hours: number; // the longest that anything waited on the fit's days
+}
+
+/** What each cap leaves room for, with one shape. */
+export function roomOf(shape: Shape, caps: readonly number[], setup: Setup): Room[] {
+  const { assumptions, fit } = setup;
+  return caps.map((cap) => {
+    const terms = highest(shape, cap, setup)?.terms;
+    if (terms === undefined) return { cap, terms, hours: Infinity };
+    const { underWater } = courseOf(terms, cap, fit[0]!, assumptions);
+    return { cap, terms, hours: underWater / STEPS_AN_HOUR };
+  });
+}
+
+/** A point of threshold is the price of a larger market: the largest cap within it of the best, which clears in time; or the smallest. */
+export function capOf(rooms: readonly Room[], { clearHours }: Goal): number {
+  const threshold = ({ terms }: Room) => Number(terms?.liquidationThreshold ?? 0n);
+  const best = Math.max(...rooms.map(threshold));
+  const fits = rooms.filter((room) => threshold(room) >= best - 100 && room.hours <= clearHours);
+  return Math.max(
+    ...(fits.length > 0 ? fits : [rooms.reduce((a, b) => (b.cap < a.cap ? b : a))]).map(({ cap }) => cap),
+  );
+}
+
+export interface Point {
+  cap: number;
+  terms: Terms;
+  loss: Loss;
+}
+
 /** Leverage offered against loss, for a shape and some caps. */
-export function frontier(shape: Shape, caps: readonly number[], thresholds: readonly bigint[], setup: Setup): Point[] {
+export function frontier(
+  shape: Shape,
+  caps: readonly number[],
+  thresholds: readonly bigint[],
+  setup: Setup,
+): Point[] {
   return caps.flatMap((cap) =>
     thresholds.flatMap((threshold) => {
       const terms = termsAt(threshold, shape, setup);
@@ -264,9 +344,4 @@ export function frontier(shape: Shape, caps: readonly number[], thresholds: read
 /** 1 / (1 − max LTV). */
 export function leverageOffered({ maxLtv }: Pick<Terms, "maxLtv">): number {
   return 1 / (1 - Number(maxLtv) / Number(BPS));
-}
-
-/** One step of the grid, a share. */
-export function stepOf({ spacing }: Pick<Terms, "spacing">): number {
-  return Number(((ratioOf(1, spacing) - Q128) * 10n ** 12n) / Q128) / 1e12;
 }

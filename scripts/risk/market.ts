@@ -39,7 +39,7 @@ interface Range {
 export interface Pool {
   ranges: readonly Range[];
   fee: number; //     a share
-  refills: number; // how often a step, at least once
+  refills: number; // how often a step
 }
 
 export interface Setting {
@@ -61,8 +61,8 @@ export interface Outcome {
 
 export interface PoolPosition {
   value: number; // whole debt tokens
-  down: number; //  factors of the price
-  up: number; //    Infinity and 0: the whole range
+  down: number; //  factors of the price;
+  up: number; //    0 and Infinity: the whole range
 }
 
 const UNIT = 1e18;
@@ -249,7 +249,7 @@ const ratios = new Map<number, Map<number, bigint>>();
 /** ratioOf, remembered: a search asks for the same few hundred ticks millions of times. */
 function rememberedRatio(tick: number, spacing: number): bigint {
   let known = ratios.get(spacing);
-  if (known === undefined) ratios.set(spacing, (known = new Map()));
+  if (known === undefined) ratios.set(spacing, (known = new Map<number, bigint>()));
   let ratio = known.get(tick);
   if (ratio === undefined) known.set(tick, (ratio = ratioOf(tick, spacing)));
   return ratio;

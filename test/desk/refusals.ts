@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { expect } from "chai";
 import { Wallet } from "ethers";
 
+import { readParameters } from "../../deploy/parameters.ts";
 import { AccountRecovery__factory } from "../../sdk/src/types/index.ts";
 import { execute } from "../support/safe.ts";
 import { type Answer, openStage, type Stage } from "./stage.ts";
@@ -417,6 +418,46 @@ describe("The signers' desk", function () {
     expect(done[3]).to.match(/a ramp to 85.00 % over 7d/);
     expect(done[4]).to.match(/no ramp/);
     expect(done[5]).to.match(/it can never be upgraded again/);
+  });
+
+  it("takes what the command line does not name from a file of parameters", async () => {
+    const file = stage.path("parameters.json");
+    const parameters = readParameters("local");
+    const at = parameters.markets.findIndex(({ id }) => id === MARKET);
+    const { risk, caps } = parameters.markets[at]!;
+    Object.assign(risk, {
+      maxLtvBps: 7_750,
+      liquidationThresholdBps: 8_150,
+      targetBps: 7_950,
+      bonusMaxBps: 525,
+    });
+    Object.assign(caps, { debt: "2e6", collateral: "1500.5" });
+    await writeFile(file, JSON.stringify(parameters));
+    const propose = async (...args: string[]) =>
+      stage.desk(
+        "propose",
+        args[0]!,
+        "--parameters",
+        file,
+        "--market",
+        MARKET,
+        "--file",
+        fresh(),
+        ...args.slice(1),
+      );
+    expect(ok(await propose("start-ramp", "--over", "14d")).out).to.match(
+      /over 14d to: maxLtv 77.50 %, liquidationThreshold 81.50 %, target 79.50 %, bonusMin 1.50 %, bonusMax 5.25 %, slope 50.00 %/,
+    );
+    expect(ok(await propose("start-ramp", "--over", "14d", "--max-ltv", "76")).out).to.match(
+      /maxLtv 76.00 %/,
+    );
+    expect(ok(await propose("set-caps")).out).to.match(
+      /debt 2,000,000.00, collateral 1,500.50, smallest debt 10.00/,
+    );
+    refused(await propose("set-risk", "--parameters", "nowhere.json"), /nowhere.json/);
+    parameters.markets.splice(at, 1);
+    await writeFile(file, JSON.stringify({ ...parameters, pairs: [] }));
+    refused(await propose("set-caps"), /parameters.json has no market/);
   });
 
   it("is a command, which ends with 1 after a refusal", async () => {
