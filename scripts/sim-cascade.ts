@@ -209,7 +209,7 @@ if (import.meta.filename === process.argv[1]) {
     options: { json: { type: "boolean" }, docs: { type: "boolean" }, help: { type: "boolean" } },
   });
   if (options.help) {
-    console.log(`sim:crash [-- --json] [-- --docs]
+    console.log(`sim:cascade [-- --json] [-- --docs]
 
 A fall of ${FALL / 100n} % through a book of positions, for each setting of the cascade brake and each speed of the fall:
 share of the debt seized whole / bad debt (both of the book's debt) / the longest that debt stayed

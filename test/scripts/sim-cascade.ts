@@ -1,19 +1,19 @@
 import { expect } from "chai";
 import { readFileSync } from "node:fs";
 
-import { outcomes, withTables } from "../../scripts/sim-crash.ts";
+import { outcomes, withTables } from "../../scripts/sim-cascade.ts";
 
 /** As prettier leaves them. */
 const squeezed = (text: string): string => text.replace(/ +/g, " ").replace(/-{3,}/g, "---");
 
-describe("sim:crash", () => {
+describe("sim:cascade", () => {
   const realistic = outcomes("realistic");
   const at = (cap: number | undefined, speed: number) =>
     realistic.find((o) => o.capPercent === cap && o.fallPercentPerHour === speed)!;
 
   it("has the tables that docs/cascade.md shows", () => {
     const page = readFileSync("docs/cascade.md", "utf8");
-    expect(squeezed(page), "npm run sim:crash -- --docs").to.equal(squeezed(withTables(page)));
+    expect(squeezed(page), "npm run sim:cascade -- --docs").to.equal(squeezed(withTables(page)));
   });
 
   it("seizes nothing without a cap, and more the tighter the cap and the faster the fall", () => {
