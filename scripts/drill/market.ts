@@ -101,6 +101,8 @@ const [LEDGER, BOOK, BITMAP] = [0n, 5n, 8n];
 const BITS_104 = 2n ** 104n - 1n;
 const BITS_128 = 2n ** 128n - 1n;
 
+/** Nodes bound the gas of a call. */
+const TICKS_PER_CALL = 100;
 const ADJUST_GAS = 400_000n;
 const SMALL_GAS = 300_000n;
 /** A swap may cross many initialised ticks, an arbitrage after a crash all of them. */
@@ -275,14 +277,18 @@ export class DrillMarket {
     return { ticks, potDebt: (header >> 88n) & BITS_128 };
   }
 
-  /** The `count` riskiest ticks, as the Lens shows them. */
+  /** The `count` riskiest ticks, of which there are so many, as the Lens shows them. */
   async riskiest(count: number): Promise<TickViewStructOutput[]> {
     const { lens, vault } = this.scene;
-    const data = lensInterface.encodeFunctionData("ticks", [vault, FROM_TOP, count]);
-    return lensInterface.decodeFunctionResult(
-      "ticks",
-      await this.view(lens, data),
-    )[0] as TickViewStructOutput[];
+    const views: TickViewStructOutput[] = [];
+    while (views.length < count) {
+      const from = views.length === 0 ? FROM_TOP : views.at(-1)!.tick - 1n;
+      const page = Math.min(count - views.length, TICKS_PER_CALL);
+      const data = lensInterface.encodeFunctionData("ticks", [vault, from, page]);
+      const [ticks] = lensInterface.decodeFunctionResult("ticks", await this.view(lens, data));
+      views.push(...(ticks as TickViewStructOutput[]));
+    }
+    return views;
   }
 
   /** Debt of all positions, token units rounded down, with the interest charged so far. */
