@@ -111,7 +111,7 @@ function picture({ setting, outcomes, bookDebt }: Compared): string {
   const { path, positions, seed, blockGas, poolOnly } = setting;
   const sold = poolOnly ? "sold through the pool only" : "sold elsewhere where the pool cannot take it";
   return drawPicture({
-    title: `Outcome of a crash beside other rules: ${path.name}`,
+    title: `One crash under each rule: ${path.name}`,
     subtitle:
       `${positions.toLocaleString("en")} positions of WETH/USDC that owe $${(bookDebt / 1e6).toFixed(1)}M (seed ${seed}), ` +
       `${(Number(blockGas) / 1e6).toFixed(0)}M gas a block, ${sold}`,

@@ -19,7 +19,7 @@ interface Panel {
 
 const WIDTH = 1200;
 const LEFT = 40;
-const NAMES = 176; //  beside the bars of each panel
+const NAMES = 200; //  beside the bars of each panel
 const PANEL = 560; //  a panel with its names
 const PLOT = PANEL - NAMES - 64; // room for the figure at the end of the longest bar
 const TOP = 128;
@@ -57,7 +57,7 @@ export function drawPicture({ title, subtitle, note, outcomes }: Picture): strin
 <title>${escape(title)}</title>
 <desc>${escape(subtitle)}</desc>
 <rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-${text(LEFT, 46, title, { size: 24, weight: 700 })}
+${text(LEFT, 46, title, { size: 21, weight: 700 })}
 ${text(LEFT, 72, subtitle, { size: 14, color: SOFT })}
 ${panels.join("\n")}
 ${text(LEFT, height - 14, note, { size: 11.5, color: SOFT })}
@@ -79,7 +79,7 @@ function drawPanel(
   const svg = [text(left, top - 14, title, { size: 15, weight: 600 })];
   for (const tick of ticks) {
     svg.push(line(x(tick), top, x(tick), bottom, tick === 0 ? "#aab4be" : GRID));
-    const shown = unit === "dollars" ? money(tick) : tick.toLocaleString("en");
+    const shown = unit === "dollars" ? money(tick).replace(/\.?0+(?=M$)/, "") : tick.toLocaleString("en");
     svg.push(text(x(tick), bottom + 16, shown, { size: 11.5, color: SOFT, anchor: "middle" }));
   }
   svg.push(text(x0 + PLOT, bottom + 33, unit, { size: 11.5, color: SOFT, anchor: "end" }));

@@ -1,5 +1,5 @@
 // A drill: the whole protocol on a chain in process, a book of positions, a price path, keepers.
-import { bestSize, ladder, unitsOf } from "@breakwater/sdk/core";
+import { bestSize, ladder, refine, type SizeQuote, unitsOf } from "@breakwater/sdk/core";
 import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types";
 import { network } from "hardhat";
 
@@ -45,6 +45,8 @@ const TICK_GAS = 20_000n;
 const FLASH_SIZES = 7;
 /** The same where nobody else comes: even the smallest part of a crash must fit the pool. */
 const POOL_SIZES = 12;
+/** How often it then tries halfway from the best one to its neighbours. */
+const REFINEMENTS = 3;
 
 export async function runDrill(options: DrillOptions, progress: Progress): Promise<DrillResult> {
   const { path, positions: count, seed, blockGas, poolOnly = false } = options;
@@ -240,13 +242,17 @@ class Keepers {
     const { market, chain } = this;
     const order = (maxRepay: bigint): Order => ({ maxRepay, maxTicks: this.maxTicks, buyPot: this.poolOnly });
     const whole = await market.quote(order(NO_BUDGET));
-    const quotes: { size: bigint; profit: bigint }[] = [];
-    for (const size of ladder(whole, this.poolOnly ? POOL_SIZES : FLASH_SIZES)) {
-      const quote = await market.quoteFlash(order(size));
-      if (quote) quotes.push({ size, profit: quote.profit });
-    }
+    const quotes: SizeQuote[] = [];
+    const ask = async (sizes: bigint[]) => {
+      for (const size of sizes) {
+        const quote = await market.quoteFlash(order(size));
+        quotes.push({ size, profit: quote?.profit ?? 0n });
+      }
+    };
+    await ask(ladder(whole, this.poolOnly ? POOL_SIZES : FLASH_SIZES));
+    for (let i = 0; this.poolOnly && i < REFINEMENTS; i++) await ask(refine(quotes, 0n));
     const best = bestSize(quotes);
-    if (!best) return 0n;
+    if (!best || best.profit === 0n) return 0n;
     const chosen = order(best.size === whole ? NO_BUDGET : best.size);
     const { gas, report } = await market.flashLiquidate(chosen, this.gas, chain.time + BLOCK_SECONDS);
     this.count(record, chosen, gas, report);
