@@ -1,228 +1,184 @@
-// What the cascade brake costs: a book of ticks through a crash, for each cap and each speed of the fall. Pure: the SDK's
-// arithmetic, bit for bit the contracts', without a chain; the same figures every time. The brake is there to slow down
-// what liquidations do to the collateral's market; that benefit is not in here, only its price.
-import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+// npm run sim:crash: one crash through our contracts and through the peers' rules.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
 
-import { readParameters } from "../deploy/parameters.ts";
-import {
-  behindDown,
-  BPS,
-  isInsolvent,
-  landing,
-  max,
-  min,
-  move,
-  positionOf,
-  Q128,
-  ratioOf,
-  salePrice,
-  saleTerms,
-  type SaleRisk,
-  type SaleTerms,
-} from "../sdk/src/core.ts";
-import { planPositions } from "./drill/book.ts";
+import { Command, InvalidArgumentError } from "commander";
 
-const PAGE = "docs/cascade.md";
-const MINUTE = 60;
-/** A keeper acts, and the price moves, so often. */
-const STEP = 5 * MINUTE;
-const HOUR = 3_600;
-const FALL = 4_000n;
-const PRICE = 2_000n; // whole debt tokens; units of both tokens have 18 decimals
-const MAX_HOURS = 24 * 60;
-const POSITIONS = 10_000;
-const SEED = 1;
+import { drawPicture } from "./crash/picture.ts";
+import { toJson, toTable } from "./crash/result.ts";
+import type { Compared, Comparison } from "./crash/run.ts";
+import { MIN_BLOCK_GAS } from "./drill/market.ts";
+import { builtInPath, pathOf, PriceFileError, type PricePath } from "./drill/path.ts";
+import type { Progress } from "./drill/run.ts";
 
-/** Of the book's debt within an hour, percent; undefined: off. */
-const CAPS = [undefined, 100, 50, 25, 10, 5] as const;
-/** Percent of the price at the start, an hour; the last one at once. */
-const SPEEDS = [5, 10, 20, 40, 480] as const;
+const PAGE = "docs/crash.md";
+const REAL = resolve(import.meta.dirname, "../../shared/data/ethusd-2020-03-black-thursday-1h.csv");
+const REAL_NAME = "Black Thursday, 11 to 14 March 2020, hourly candles";
+const MAX_POSITIONS = 20_000;
 
-export type Spread = "realistic" | "edge";
-
-/** By tick: the debt there. */
-type Book = Map<number, bigint>;
-
-export interface Outcome {
-  capPercent: number | undefined;
-  fallPercentPerHour: number;
-  /** Percent of the book's debt at the start. */
-  soldPercent: number;
-  seizedPercent: number;
-  badDebtPercent: number;
-  /** The longest that any debt was liquidatable until it was not, or was seized. */
-  longestWaitHours: number;
+interface Options {
+  prices?: string;
+  builtIn: boolean;
+  keepers: "pool" | "capital";
+  positions: number;
+  seed: number;
+  blockgas: number;
+  json: boolean;
+  picture?: string;
+  docs: boolean;
 }
 
-interface Setting {
-  risk: SaleRisk;
-  spacing: number;
-  capPercent: number | undefined;
-  fallPercentPerHour: number;
+/** What a person can mend. */
+class Refusal extends Error {
+  override readonly name = "Refusal";
 }
 
-/** The drill's borrowers, or the same debt all of it at 75 to 82 %. */
-export function bookOf(spread: Spread, spacing: number): Book {
-  const book: Book = new Map();
-  const put = (tick: number, debt: bigint) => book.set(tick, (book.get(tick) ?? 0n) + debt);
-  if (spread === "realistic") {
-    for (const { collateral, debt } of planPositions(POSITIONS, SEED, PRICE * 10n ** 8n)) {
-      put(positionOf(debt * 10n ** 12n, collateral, spacing).tick, debt * 10n ** 12n);
-    }
-    return book;
+const whole = (least: number, most: number) => (text: string) => {
+  const digits = text.replaceAll("_", "");
+  const value = Number(digits);
+  if (!/^\d{1,15}$/.test(digits) || value < least || value > most) {
+    throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
   }
-  for (let bps = 7_500n; bps <= 8_200n; bps++) {
-    const debt = 100_000n * 10n ** 18n;
-    put(positionOf(debt, (debt * BPS) / (bps * PRICE), spacing).tick, debt);
-  }
-  return book;
+  return value;
+};
+
+function keepers(text: string): "pool" | "capital" {
+  if (text !== "pool" && text !== "capital") throw new InvalidArgumentError("It is pool or capital.");
+  return text;
 }
 
-export function crash(start: Book, { risk, spacing, capPercent, fallPercentPerHour }: Setting): Outcome {
-  const book: Book = new Map(start);
-  const total = sum(start.values());
-  const cap = capPercent === undefined ? undefined : (total * BigInt(capPercent)) / 100n;
-  /** Since when a tick's debt has been liquidatable. */
-  const waiting = new Map<number, number>();
-  let [sold, seized, badDebt, used, longest] = [0n, 0n, 0n, 0n, 0];
-
-  for (let now = STEP; now <= MAX_HOURS * HOUR; now += STEP) {
-    const fallen = min(FALL, BigInt(Math.round((fallPercentPerHour * 100 * now) / HOUR)));
-    const price = (PRICE * Q128 * (BPS - fallen)) / BPS;
-    const t = saleTerms(price, price, risk, spacing);
-    if (cap !== undefined) used = max(0n, used - (cap * BigInt(STEP)) / BigInt(HOUR));
-    let left = cap === undefined ? total : max(0n, cap - used);
-    let mayOverstep = cap !== undefined && left !== 0n;
-    const due = [...book.keys()].filter((tick) => tick >= t.triggerTick).sort((a, b) => b - a);
-    for (const tick of due) waiting.set(tick, waiting.get(tick) ?? now);
-    for (const tick of due) {
-      const debt = book.get(tick)!;
-      const ratio = ratioOf(tick, spacing);
-      if (isInsolvent(ratio, price, risk.bonusMin)) {
-        // Seized whole, and the pot sold at once for the least discount.
-        const proceeds = (behindDown(debt, ratio) * price * BPS) / (Q128 * (BPS + risk.bonusMin));
-        badDebt += max(0n, debt - proceeds);
-        seized += debt;
-        book.delete(tick);
-      } else {
-        const step = sale(t, tick, debt, ratio, left, mayOverstep);
-        if (step === undefined) break;
-        mayOverstep = false;
-        const repaid = debt - step.debt;
-        sold += repaid;
-        used += repaid;
-        left = max(0n, left - repaid);
-        book.delete(tick);
-        book.set(step.land, (book.get(step.land) ?? 0n) + step.debt);
-        if (step.land >= t.triggerTick) {
-          waiting.set(step.land, Math.min(waiting.get(step.land) ?? now, waiting.get(tick)!));
-        }
-      }
-      longest = Math.max(longest, now - waiting.get(tick)!);
-      waiting.delete(tick);
-    }
-    const over = fallen === FALL && [...book.keys()].every((tick) => tick < t.triggerTick);
-    if (over) break;
-  }
-  const percent = (x: bigint) => Number((x * 10_000n) / total) / 100;
-  return {
-    capPercent,
-    fallPercentPerHour,
-    soldPercent: percent(sold),
-    seizedPercent: percent(seized),
-    badDebtPercent: percent(badDebt),
-    longestWaitHours: Math.round((longest / HOUR) * 10) / 10,
-  };
-}
-
-/** As Liquidation does it: to the target, or as far as the cap reaches, or one step beyond it; undefined: not now. */
-function sale(
-  t: SaleTerms,
-  tick: number,
-  debt: bigint,
-  ratio: bigint,
-  left: bigint,
-  mayOverstep: boolean,
-): { land: number; debt: bigint } | undefined {
-  const w = salePrice(t, ratio >> t.shift);
-  const whole = move(t, debt, ratio, t.targetRatio, w);
-  if (debt - whole.debt <= left) return { land: t.targetTick, debt: whole.debt };
-  const part = landing(t, debt, tick, ratio, w, left);
-  if (part.move !== undefined) return { land: part.land, debt: part.move.debt };
-  if (!mayOverstep) return undefined;
-  return { land: tick - 1, debt: move(t, debt, ratio, ratioOf(tick - 1, t.spacing), w).debt };
-}
-
-export function outcomes(spread: Spread): Outcome[] {
-  const { risk, spacing } = readParameters("local").markets[0]!;
-  const book = bookOf(spread, spacing);
-  const terms: SaleRisk = {
-    liquidationThreshold: BigInt(risk.liquidationThresholdBps),
-    target: BigInt(risk.targetBps),
-    bonusMin: BigInt(risk.bonusMinBps),
-    bonusMax: BigInt(risk.bonusMaxBps),
-    slope: BigInt(risk.slopeBps),
-  };
-  return CAPS.flatMap((capPercent) =>
-    SPEEDS.map((fallPercentPerHour) => crash(book, { risk: terms, spacing, capPercent, fallPercentPerHour })),
+const program = new Command("npm run sim:crash --")
+  .description(
+    "One book of positions, one price path, one pool and one block gas limit, through our contracts (as npm run drill) and " +
+      "through models of other protocols' rules: penalty paid by borrowers, bad debt, minutes uncovered, gas. What is " +
+      "modelled, and from which formulas: docs/crash.md.",
+  )
+  .option(
+    "--prices <file>",
+    "candles, as npm run drill reads them; by default those of 12 March 2020 if they are there",
+  )
+  .option("--built-in", "the drill's made-up path instead", false)
+  .option(
+    "--keepers <pool|capital>",
+    "where keepers sell: through the pool only, or elsewhere at the feed's price what it cannot take",
+    keepers,
+    "pool" as const,
+  )
+  .option("--positions <number>", "to open", whole(1, MAX_POSITIONS), 2_000)
+  .option("--seed <number>", "of the positions", whole(0, 2 ** 32 - 1), 1)
+  .option("--blockgas <gas>", "of a block", whole(Number(MIN_BLOCK_GAS), 1e9), 36_000_000)
+  .option("--json", "the figures instead of the table; dollars unless the name says otherwise", false)
+  .option("--picture <file.svg>", "draws the figures")
+  .option(
+    "--docs",
+    `puts the tables of both paths into ${PAGE} and draws the picture; needs the real prices`,
+    false,
   );
+
+function pathFor({ prices, builtIn }: Options): PricePath {
+  if (prices !== undefined && builtIn) throw new Refusal("--prices and --built-in: one of them");
+  if (builtIn || (prices === undefined && !existsSync(REAL))) return builtInPath();
+  return realPath(prices);
 }
 
-/** A row for each cap, a column for each speed: seized whole / bad debt / longest wait. */
-export function crashTable(results: readonly Outcome[]): string {
-  const columns = SPEEDS.map((speed) => (speed === 480 ? "at once" : `${speed} % an hour`));
-  const rows = CAPS.map((cap) => {
-    const cells = results
-      .filter(({ capPercent }) => capPercent === cap)
-      .map((r) => `${r.seizedPercent.toFixed(1)} % / ${r.badDebtPercent.toFixed(2)} % / ${wait(r)}`);
-    return `| ${cap === undefined ? "off" : `${cap} % an hour`} | ${cells.join(" | ")} |`;
+function realPath(prices: string | undefined): PricePath {
+  const file = prices === undefined ? REAL : fromHere(prices);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Refusal(`--prices ${prices ?? REAL}: ${(error as Error).message}`);
+  }
+  const path = pathOf(text, prices ?? REAL);
+  return file.endsWith(basename(REAL)) ? { ...path, name: REAL_NAME } : path;
+}
+
+/** npm runs scripts in the project's folder; a file is meant from where the command was typed. */
+function fromHere(file: string): string {
+  return resolve(process.env["INIT_CWD"] ?? process.cwd(), file);
+}
+
+function write(file: string, text: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new Refusal(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function picture({ setting, outcomes, bookDebt }: Compared): string {
+  const { path, positions, seed, blockGas, poolOnly } = setting;
+  const sold = poolOnly ? "sold through the pool only" : "sold elsewhere where the pool cannot take it";
+  return drawPicture({
+    title: `One crash under each rule: ${path.name}`,
+    subtitle:
+      `${positions.toLocaleString("en")} positions of WETH/USDC that owe $${(bookDebt / 1e6).toFixed(1)}M (seed ${seed}), ` +
+      `${(Number(blockGas) / 1e6).toFixed(0)}M gas a block, ${sold}`,
+    note:
+      "Breakwater: its contracts, waiting in each step until its oracle's two sources agree. The others: models of their " +
+      "rules with their published penalties and our threshold of 86 %.",
+    outcomes,
   });
-  return [`| cap | ${columns.join(" | ")} |`, `| --- |${" --- |".repeat(SPEEDS.length)}`, ...rows].join("\n");
 }
 
-function wait({ longestWaitHours }: Outcome): string {
-  return longestWaitHours === 0 ? "0" : `${longestWaitHours.toFixed(1)} h`;
+/** The page with each table in place of the one that it has. */
+export function withTable(page: string, name: string, table: string): string {
+  const marked = new RegExp(`(<!-- ${name} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`);
+  return page.replace(marked, (_, head: string, tail: string) => head + table + tail);
 }
 
-function sum(values: Iterable<bigint>): bigint {
-  let total = 0n;
-  for (const value of values) total += value;
-  return total;
+/** Terminals only. */
+const progress: Progress = (phase, done, of) => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${phase} ${done}/${of}`);
+};
+
+/** Loads Hardhat, which who asks for help or errs need not wait for. */
+async function compare(setting: Comparison): Promise<Compared> {
+  const run = await import("./crash/run.ts");
+  return run.compare(setting, progress);
 }
 
-/** The page with both tables in place of those it has. */
-export function withTables(page: string): string {
-  const marked = (spread: Spread) => new RegExp(`(<!-- ${spread} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`);
-  return (["realistic", "edge"] as const).reduce(
-    (text, spread) =>
-      text.replace(
-        marked(spread),
-        (_, head: string, tail: string) => head + crashTable(outcomes(spread)) + tail,
-      ),
-    page,
+async function renewDocs(
+  setting: Omit<Comparison, "path" | "poolOnly">,
+  prices: string | undefined,
+): Promise<void> {
+  const paths = [
+    ["real", realPath(prices)],
+    ["built-in", builtInPath()],
+  ] as const;
+  for (const [name, path] of paths) {
+    for (const poolOnly of [true, false]) {
+      const compared = await compare({ ...setting, path, poolOnly });
+      const key = `${name} ${poolOnly ? "pool" : "capital"}`;
+      writeFileSync(PAGE, withTable(readFileSync(PAGE, "utf8"), key, toTable(compared)));
+      if (key === "real pool") writeFileSync("docs/crash.svg", picture(compared));
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const options = program.parse().opts<Options>();
+  const { positions, seed, docs } = options;
+  const setting = { positions, seed, blockGas: BigInt(options.blockgas) };
+  if (docs) return renewDocs(setting, options.prices);
+  const path = pathFor(options);
+  const compared = await compare({ ...setting, path, poolOnly: options.keepers === "pool" });
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[2K");
+  console.log(
+    options.json ? JSON.stringify(toJson(compared), null, 2) : `prices: ${path.name}\n\n${toTable(compared)}`,
   );
+  if (options.picture !== undefined) write(fromHere(options.picture), picture(compared));
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const { values: options } = parseArgs({
-    options: { json: { type: "boolean" }, docs: { type: "boolean" }, help: { type: "boolean" } },
-  });
-  if (options.help) {
-    console.log(`sim:crash [-- --json] [-- --docs]
-
-A fall of ${FALL / 100n} % through a book of positions, for each setting of the cascade brake and each speed of the fall:
-share of the debt seized whole / bad debt (both of the book's debt) / the longest that debt stayed
-liquidatable.
---docs  puts the tables into ${PAGE}`);
-  } else if (options.docs) {
-    writeFileSync(PAGE, withTables(readFileSync(PAGE, "utf8")));
-  } else if (options.json) {
-    console.log(JSON.stringify({ realistic: outcomes("realistic"), edge: outcomes("edge") }, null, 2));
-  } else {
-    for (const spread of ["realistic", "edge"] as const) {
-      console.log(`${spread === "realistic" ? "The drill's borrowers" : "Everybody at 75 to 82 %"}\n`);
-      console.log(`${crashTable(outcomes(spread))}\n`);
-    }
+  try {
+    await main();
+  } catch (error) {
+    // What a person can mend is told in a line; anything else is a fault of ours, with its trace.
+    if (error instanceof Refusal || error instanceof PriceFileError)
+      console.error(`${error.name}: ${error.message}`);
+    else console.error(error);
+    process.exitCode = 1;
   }
 }

@@ -4,6 +4,8 @@ import { type EIP1193Provider } from "hardhat/types/providers";
 /** The cap of one transaction (EIP-7825). */
 export const MAX_TRANSACTION_GAS = 2n ** 24n;
 export const BLOCK_SECONDS = 12;
+/** The pool's average has followed the feed once its window is over. */
+export const WINDOW_SECONDS = 600;
 
 export interface Log {
   address: string;

@@ -11,6 +11,7 @@ import {
   FlashLiquidator__factory,
   InsuranceFund__factory,
   IOracleAdapter__factory,
+  Lens__factory,
   Liquidator__factory,
   SettableFeed__factory,
   SwapRouter__factory,
@@ -21,6 +22,7 @@ import {
 import { AbiCoder, keccak256, MaxUint256, solidityPacked, toBeHex } from "ethers";
 
 import { sqrtPriceX96 } from "../../deploy/liquidity.ts";
+import type { TickViewStructOutput } from "../../sdk/src/types/Lens.ts";
 import type { LiquidationReportStructOutput, PotReportStructOutput } from "../../sdk/src/types/IVault.ts";
 import type { PlannedPosition } from "./book.ts";
 import type { Chain, Receipt } from "./chain.ts";
@@ -32,6 +34,7 @@ export interface Scene {
   oracle: string;
   liquidator: string;
   flashLiquidator: string;
+  lens: string;
   insurance: string;
   feed: string; //     ETH/USD
   usdcFeed: string; // USDC/USD
@@ -90,6 +93,7 @@ const tokenInterface = TestToken__factory.createInterface();
 const routerInterface = SwapRouter__factory.createInterface();
 const poolInterface = UniswapV3Pool__factory.createInterface();
 const oracleInterface = IOracleAdapter__factory.createInterface();
+const lensInterface = Lens__factory.createInterface();
 const insuranceInterface = InsuranceFund__factory.createInterface();
 
 /** Where Market.State keeps what the drill looks up itself (see contracts/libraries/Market.sol and TickBook.sol). */
@@ -97,6 +101,8 @@ const [LEDGER, BOOK, BITMAP] = [0n, 5n, 8n];
 const BITS_104 = 2n ** 104n - 1n;
 const BITS_128 = 2n ** 128n - 1n;
 
+/** Nodes bound the gas of a call. */
+const TICKS_PER_CALL = 100;
 const ADJUST_GAS = 400_000n;
 const SMALL_GAS = 300_000n;
 /** A swap may cross many initialised ticks, an arbitrage after a crash all of them. */
@@ -252,8 +258,8 @@ export class DrillMarket {
     return { low: price.low, high: price.high };
   }
 
-  /** Populated ticks at or above the trigger at `high`, read from the book's bitmap; and whether there is a pot. */
-  async liquidatable(price: OraclePrice): Promise<{ ticks: number[]; pot: boolean }> {
+  /** Populated ticks at or above the trigger at `high`, read from the book's bitmap; and the pot's debt, debt units. */
+  async liquidatable(price: OraclePrice): Promise<{ ticks: number[]; potDebt: bigint }> {
     const { units, risk } = this.scene;
     const index = (await this.slot(LEDGER)) & BITS_104; // interest has been charged in the newest block
     const [high, low] = [bookPriceUp(price.high, index, units), bookPriceDown(price.low, index, units)];
@@ -268,7 +274,21 @@ export class DrillMarket {
         if (tick <= top && tick >= triggerTick && (bits >> BigInt(bit)) & 1n) ticks.push(tick);
       }
     }
-    return { ticks, pot: ((header >> 88n) & BITS_128) !== 0n };
+    return { ticks, potDebt: (header >> 88n) & BITS_128 };
+  }
+
+  /** The `count` riskiest ticks, of which there are so many, as the Lens shows them. */
+  async riskiest(count: number): Promise<TickViewStructOutput[]> {
+    const { lens, vault } = this.scene;
+    const views: TickViewStructOutput[] = [];
+    while (views.length < count) {
+      const from = views.length === 0 ? FROM_TOP : views.at(-1)!.tick - 1n;
+      const page = Math.min(count - views.length, TICKS_PER_CALL);
+      const data = lensInterface.encodeFunctionData("ticks", [vault, from, page]);
+      const [ticks] = lensInterface.decodeFunctionResult("ticks", await this.view(lens, data));
+      views.push(...(ticks as TickViewStructOutput[]));
+    }
+    return views;
   }
 
   /** Debt of all positions, token units rounded down, with the interest charged so far. */

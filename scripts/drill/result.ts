@@ -15,13 +15,17 @@ export interface StepRecord {
   seized: bigint; //        wei of WETH for that
   penalty: bigint; //       what the seized collateral was worth beyond what it repaid
   insolventDebt: bigint; // of ticks that were seized whole into the pot
+  seizedEquity: bigint; //  what those were still worth beyond their debt
   potPaid: bigint; //       by keepers, for the pot
+  potSurplus: bigint; //    of that beyond the pot's debt: the reserves'
   badDebt: bigint; //       what the pot did not bring; borne by the following three
   insurancePaid: bigint;
   reservesPaid: bigint;
   lendersLoss: bigint;
   flashRepaid: bigint; //   the part of repaid and potPaid that needed no capital
   underWater: { debtSeconds: bigint; maxSeconds: number }; // from the feed's round to the liquidation
+  /** Debt that is liquidatable, and the pot's, until it is repaid: over the step, and what is left of it. */
+  uncovered: { debtSeconds: bigint; debt: bigint };
   cleared: boolean; //      no populated tick at or above the trigger, and no pot, is left
   debt: bigint; //          outstanding after the step
 }
