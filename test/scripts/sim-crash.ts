@@ -400,17 +400,12 @@ describe("sim:crash: the chain's part", function () {
   });
 
   it("sells through the pool alone, and loses what the exact model loses", async () => {
-    const path = builtInPath(54);
-    const outcome = await ours(
-      {
-        path: { ...path, steps: path.steps.slice(16) },
-        positions: 40,
-        seed: 3,
-        blockGas: 36_000_000n,
-        poolOnly: true,
-      },
-      () => undefined,
-    );
+    // The third leg: −31 % in two steps, and what follows.
+    const { steps, ...path } = builtInPath(81);
+    const crash = { ...path, start: steps[74]!, steps: steps.slice(75) };
+    const setting = { path: crash, positions: 25, seed: 3, blockGas: 36_000_000n, poolOnly: true };
+    const outcome = await ours(setting, () => undefined);
+    expect(outcome.badDebt).to.be.greaterThan(0);
     expect(outcome.cleared).to.be.greaterThan(0);
     expect(outcome.penalty).to.be.greaterThan(0);
     expect(outcome.longestMinutes).to.be.greaterThan(10);
