@@ -31,7 +31,7 @@ const GOVERNING = [
 on("Vault", ADJUSTING, async (context, event, name) => {
   const { change, borrowIndex, market } = await replay(context, event, name);
   const { args } = event;
-  const delta = (key: string, sign: 1n | -1n) => sign * BigInt((args[key] as bigint | undefined) ?? 0n);
+  const delta = (key: string, sign: 1n | -1n) => sign * ((args[key] as bigint | undefined) ?? 0n);
   const moved = {
     Adjust: [delta("collateralDelta", 1n), delta("debtDelta", 1n)],
     WithdrawSurplus: [delta("amount", -1n), 0n],

@@ -11,6 +11,8 @@ import {
   type BookNode,
   type MarketRecord,
   type ReplayTables,
+  decodeRecord,
+  encodeRecord,
   ownerOfKey,
   ratioOf,
 } from "../../sdk/src/core.ts";
@@ -117,16 +119,6 @@ function marketRow(m: MarketRecord, blockHash: Hex) {
     },
     ...{ potDebt: pot.debt, potCollateral: pot.collateral, oracle: m.oracle as Hex },
   };
-}
-
-function encodeRecord(record: MarketRecord): string {
-  return JSON.stringify(record, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
-}
-
-export function decodeRecord(text: string): MarketRecord {
-  return JSON.parse(text, (_, value: unknown) =>
-    typeof value === "string" && /^-?\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
-  ) as MarketRecord;
 }
 
 type NodeRow = typeof nodeTable.$inferSelect;

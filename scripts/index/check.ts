@@ -1,6 +1,12 @@
 // Compares the index with the chain at the block up to which each market is indexed: every position, tick and lender, and
 // every total, to the unit.
-import { type MarketRecord, cascadeUsed, positionKey, thresholdsOf } from "@breakwater/sdk/core";
+import {
+  type MarketRecord,
+  cascadeUsed,
+  decodeRecord,
+  positionKey,
+  thresholdsOf,
+} from "@breakwater/sdk/core";
 import { InsuranceFund__factory, Lens__factory, Vault__factory } from "@breakwater/sdk/types";
 import { contractAddress, type MarketAddresses } from "@breakwater/sdk/addresses";
 import { AbiCoder, keccak256, toBeHex } from "ethers";
@@ -179,7 +185,7 @@ async function settledState({ provider }: Chain, url: string, { vault, id }: Mar
     if (!response.ok)
       throw new Refusal(`the index at ${url} answered ${response.status}: ${await response.text()}`);
     const state = (await response.json()) as State;
-    const record = decode(state.record);
+    const record = decodeRecord(state.record);
     const block = await provider.getBlock(record.block);
     if (block?.hash === state.blockHash) return { record, state };
     if (attempt === ATTEMPTS)
@@ -196,10 +202,4 @@ async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void
   for (let from = 0; from < items.length; from += BATCH) {
     await Promise.all(items.slice(from, from + BATCH).map(work));
   }
-}
-
-function decode(text: string): MarketRecord {
-  return JSON.parse(text, (_, value: unknown) =>
-    typeof value === "string" && /^-?\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
-  ) as MarketRecord;
 }

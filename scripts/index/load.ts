@@ -47,15 +47,16 @@ export async function loadIndex(
   const { port: rpcPort } = await server.listen();
   const rpc = `http://127.0.0.1:${rpcPort}`;
   const connection = await network.create({ network: "localhost", override: { url: rpc } });
-  const request = async (method: string, ...params: unknown[]) =>
+  const request = async (method: string, ...params: unknown[]): Promise<unknown> =>
     connection.provider.request({ method, params });
   let index: Awaited<ReturnType<typeof startIndex>> | undefined;
   try {
     const local = await deployLocal(connection, { stateId: `chain-31337-${rpcPort}` });
     const addresses = writeAddresses(local.addresses, directory);
     const [lender, trader, keeper, sender] = local.signers.others;
-    await fundLenders(local, lender!);
-    const arbitrageur = await openArbitrageur(local, trader!);
+    if (!lender || !trader || !keeper || !sender) throw new Error("too few accounts");
+    await fundLenders(local, lender);
+    const arbitrageur = await openArbitrageur(local, trader);
     const { vault, collateral, debt } = local.markets["weth-usdc"]!;
     const [, answer] = await local.feeds["ETH/USD"]!.latestRoundData();
     const usd = Number(answer) / 1e8;
@@ -63,9 +64,9 @@ export async function loadIndex(
     // One transaction creates a contract that opens its positions while it is created: there is no faster way in.
     const next = random(1);
     const [market, token] = [await vault.getAddress(), await collateral.getAddress()];
-    let nonce = await local.ethers.provider.getTransactionCount(sender!);
+    let nonce = await local.ethers.provider.getTransactionCount(sender);
     for (let opened = 0; opened < positions; opened += POSITIONS_PER_TRANSACTION) {
-      const owner = getCreateAddress({ from: sender!.address, nonce: nonce++ });
+      const owner = getCreateAddress({ from: sender.address, nonce: nonce++ });
       const planned = Array.from({ length: Math.min(POSITIONS_PER_TRANSACTION, positions - opened) }, () => {
         const equity = EQUITY_USD.from + (EQUITY_USD.to - EQUITY_USD.from) * next();
         const leverage = LEVERAGE.from + (LEVERAGE.to - LEVERAGE.from) * next();
@@ -86,7 +87,7 @@ export async function loadIndex(
           ]),
         })),
       ];
-      const transaction = await sender!.sendTransaction({ data: creationOf(calls), gasLimit: GAS_LIMIT });
+      const transaction = await sender.sendTransaction({ data: creationOf(calls), gasLimit: GAS_LIMIT });
       const receipt = await transaction.wait();
       if (receipt?.status !== 1) throw new Error("a batch of positions was not opened");
       if (opened % 6_000 === 0) say(`${opened + planned.length} positions opened`);
@@ -102,25 +103,30 @@ export async function loadIndex(
     const backfillSeconds = seconds();
     say(`${positions} positions indexed in ${backfillSeconds} s`);
 
-    await local.setPrice("ETH/USD", (usd * 0.85).toFixed(2));
-    for (let i = 0; i < 3; i++) {
-      await arbitrageur.trade();
-      await request("evm_increaseTime", 600);
-      await request("evm_mine");
-    }
-    await (await debt.connect(keeper!).mint(keeper!, 10n ** 14n)).wait();
-    const liquidator = local.contracts.liquidator.connect(keeper!);
-    await (await debt.connect(keeper!).approve(liquidator, MaxUint256)).wait();
+    let price = usd;
+    const fall = async (share: number) => {
+      price *= 1 - share;
+      await local.setPrice("ETH/USD", price.toFixed(2));
+      for (let i = 0; i < 3; i++) {
+        await arbitrageur.trade();
+        await request("evm_increaseTime", 600);
+        await request("evm_mine");
+      }
+    };
+    await fall(0.15);
+    await (await debt.connect(keeper).mint(keeper, 10n ** 14n)).wait();
+    const liquidator = local.contracts.liquidator.connect(keeper);
+    await (await debt.connect(keeper).approve(liquidator, MaxUint256)).wait();
     const order = {
       market,
       maxRepay: 10n ** 14n,
       ...{ minCollateral: 0n, fromTick: 2n ** 23n - 1n, maxTicks: 0n, buyPot: false, deadline: MaxUint256 },
-      receiver: keeper!.address,
+      receiver: keeper.address,
     };
     const [all] = await liquidator.liquidate.staticCall(order, "0x");
-    const maxRepay = all / BigInt(liquidations);
+    let maxRepay = all / BigInt(liquidations) + 1n;
     let last = 0;
-    for (let done = 0; done < liquidations; done += LIQUIDATIONS_PER_BLOCK) {
+    for (let done = 0; done < liquidations;) {
       const batch = Math.min(LIQUIDATIONS_PER_BLOCK, liquidations - done);
       await request("evm_setAutomine", false);
       const sent = [];
@@ -128,9 +134,19 @@ export async function loadIndex(
         sent.push(await liquidator.liquidate({ ...order, maxRepay }, "0x", { gasLimit: 1_500_000n }));
       await request("evm_setAutomine", true);
       await request("evm_mine");
-      for (const transaction of sent) last = (await transaction.wait())!.blockNumber;
+      let succeeded = 0;
+      for (const { hash } of sent) {
+        const receipt = await local.ethers.provider.getTransactionReceipt(hash);
+        if (receipt?.status === 1) succeeded++;
+        last = Math.max(last, receipt?.blockNumber ?? 0);
+      }
+      done += succeeded;
+      if (succeeded === batch) continue;
+      // The budget buys no step of the highest tick; or nothing is left at this price.
+      maxRepay *= 2n;
+      if (succeeded === 0) await fall(0.01);
     }
-    say(`${liquidations} liquidations of ${maxRepay / 10n ** 6n} USDC each at most`);
+    say(`${liquidations} liquidations made`);
     since = Date.now();
     await indexed(index, last, 7_200);
     const followSeconds = seconds();

@@ -1,12 +1,13 @@
 // The index's own process: Ponder, told what to index.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { Refusal } from "../trade/desk.ts";
-import { type Chain, nameOf, sceneOf, startHashOf } from "./scene.ts";
+import { type Chain, hashOf, nameOf, sceneOf } from "./scene.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HOME = join(ROOT, "indexer");
@@ -40,6 +41,7 @@ export async function startIndex(
   execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "indexer"], {
     stdio: ["ignore", 2, 2],
   });
+  await refuseBusyPort(options.port);
   const name = nameOf(chain, options.sampleBlocks);
   const home = join(options.directory, name);
   mkdirSync(home, { recursive: true });
@@ -59,8 +61,8 @@ export async function startIndex(
   let stopping = false;
   // What is indexed is never of two chains.
   const isReset = async () =>
-    startHashOf(chain.provider, chain.addresses).then(
-      (hash) => hash !== chain.startHash,
+    hashOf(chain.provider, chain.mark.block).then(
+      (hash) => hash !== chain.mark.hash,
       () => false, // Ponder says itself that the node does not answer
     );
   const watch = setInterval(() => {
@@ -69,7 +71,10 @@ export async function startIndex(
   const ended = new Promise<string | undefined>((resolve) => {
     child.once("exit", (code, signal) => {
       clearInterval(watch);
-      if (stopping) return resolve(undefined);
+      if (stopping) {
+        resolve(undefined);
+        return;
+      }
       void isReset().then((is) =>
         resolve(
           is
@@ -93,6 +98,21 @@ export async function startIndex(
   };
 }
 
+/** Ponder would take the next one. */
+async function refuseBusyPort(port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", () => {
+      reject(
+        new Refusal(
+          `port ${port} of 127.0.0.1 is busy: stop what listens there, or choose another with --port`,
+        ),
+      );
+    });
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve()));
+  });
+}
+
 /** Up to which block it has come. */
 export async function indexedBlock(url: string): Promise<number> {
   const response = await fetch(`${url}/status`).catch(() => undefined);
@@ -107,10 +127,10 @@ export async function indexed(
   block: number,
   seconds = 120,
 ): Promise<void> {
-  let end: string | undefined | false = false;
-  void index.ended.then((reason) => (end = reason));
-  for (const until = Date.now() + seconds * 1_000; Date.now() < until; await pause(250)) {
-    if (end !== false) throw new Refusal(end ?? "the index was stopped");
+  const end = index.ended.then((reason) => ({ reason }));
+  for (const until = Date.now() + seconds * 1_000; Date.now() < until;) {
+    const over = await Promise.race([end, pause(250, undefined)]);
+    if (over) throw new Refusal(over.reason ?? "the index was stopped");
     const ready = await fetch(`${index.url}/ready`).catch(() => undefined);
     if (ready?.status === 200 && (await indexedBlock(index.url)) >= block) return;
   }

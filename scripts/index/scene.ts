@@ -20,11 +20,11 @@ export interface Place {
   addresses?: string;
 }
 
-/** A chain, told from any other by its first block that counts here. */
+/** A chain, told from any other by the block in which the Lens was deployed: a first block may be like another's. */
 export interface Chain {
   provider: JsonRpcProvider;
   addresses: Addresses;
-  startHash: string;
+  mark: { block: number; hash: string };
 }
 
 export async function openChain({ rpc, addresses: file }: Place): Promise<Chain> {
@@ -47,20 +47,21 @@ export async function openChain({ rpc, addresses: file }: Place): Promise<Chain>
         `there is no market ${id} at ${vault} on ${rpc}: it is not deployed yet, or the chain has been reset since ${path} was written`,
       );
   }
-  return { provider, addresses, startHash: await startHashOf(provider, addresses) };
+  const block = await firstBlockOf(provider, contractAddress(addresses, "Lens"), addresses.startBlock);
+  const hash = await hashOf(provider, block);
+  if (hash === undefined)
+    throw new Refusal(
+      `the node no longer has block ${block}, where the history begins: use one that keeps it`,
+    );
+  return { provider, addresses, mark: { block, hash } };
 }
 
-export async function startHashOf(provider: JsonRpcProvider, { startBlock }: Addresses): Promise<string> {
-  const block = await provider.getBlock(startBlock);
-  if (block?.hash == null)
-    throw new Refusal(
-      `the node no longer has block ${startBlock}, where the history begins: use one that keeps it`,
-    );
-  return block.hash;
+export async function hashOf(provider: JsonRpcProvider, block: number): Promise<string | undefined> {
+  return (await provider.getBlock(block))?.hash ?? undefined;
 }
 
 export async function sceneOf(
-  { provider, addresses }: Chain,
+  { provider, addresses, mark }: Chain,
   options: Pick<Scene, "rpc" | "pollMs" | "sampleBlocks" | "database">,
 ): Promise<Scene> {
   const at = (name: string) => lower(contractAddress(addresses, name));
@@ -82,7 +83,7 @@ export async function sceneOf(
     chainId: addresses.chainId,
     startBlock: addresses.startBlock,
     ...options,
-    sampleFrom: await firstBlockOf(provider, at("Lens"), addresses.startBlock),
+    sampleFrom: mark.block,
     contracts: {
       brake: at("EmergencyBrake"),
       insurance: at("InsuranceFund"),
@@ -115,8 +116,8 @@ async function firstBlockOf(provider: JsonRpcProvider, address: string, startBlo
 }
 
 /** Another chain, other markets or another version of the index: another database. */
-export function nameOf({ addresses, startHash }: Chain, sampleBlocks: number): string {
-  const hash = createHash("sha256").update(JSON.stringify([addresses, startHash, sampleBlocks]));
+export function nameOf({ addresses, mark }: Chain, sampleBlocks: number): string {
+  const hash = createHash("sha256").update(JSON.stringify([addresses, mark, sampleBlocks]));
   const sources = ["indexer/*.ts", "indexer/package.json", "indexer/src/**/*.ts", "sdk/src/core/*.ts"];
   for (const path of globSync(sources, { cwd: ROOT }).sort()) hash.update(readFileSync(join(ROOT, path)));
   return `breakwater_${addresses.chainId}_${hash.digest("hex").slice(0, 10)}`;

@@ -21,7 +21,7 @@ import { expectRejection } from "../support/keeper.ts";
 
 (process.env.INDEX ? describe : describe.skip)("the index", function () {
   this.timeout(300_000);
-  const directory = mkdtempSync(join(tmpdir(), "breakwater-index-"));
+  let directory: string;
   const servers: { close: () => Promise<void> }[] = [];
   let rpc: string;
   let request: (method: string, ...params: unknown[]) => Promise<unknown>;
@@ -32,6 +32,7 @@ import { expectRejection } from "../support/keeper.ts";
   const next = random(7);
 
   before(async () => {
+    directory = mkdtempSync(join(tmpdir(), "breakwater-index-"));
     const port = await listen(0);
     rpc = `http://127.0.0.1:${port}`;
     const connection = await network.create({ network: "localhost", override: { url: rpc } });

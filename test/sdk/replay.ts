@@ -4,6 +4,8 @@ import {
   NO_POSITION,
   Replay,
   type ReplayEvent,
+  decodeRecord,
+  encodeRecord,
   memoryTables,
   ownerOfKey,
   positionKey,
@@ -116,6 +118,12 @@ describe("SDK: replay", () => {
     );
     expect(accrual).to.include({ from: charged.borrowIndex, to: index });
     expect((await it.record())!.isExact).to.equal(false);
+  });
+
+  it("is text and back", async () => {
+    const it = await lent();
+    const record = (await it.record())!;
+    expect(decodeRecord(encodeRecord(record))).to.deep.equal(record);
   });
 
   it("keys positions as the contracts do", () => {

@@ -176,6 +176,17 @@ export function memoryTables() {
   } satisfies ReplayTables;
 }
 
+/** A market as text, for a column of a table. */
+export function encodeRecord(record: MarketRecord): string {
+  return JSON.stringify(record, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+export function decodeRecord(record: string): MarketRecord {
+  return JSON.parse(record, (_, value: unknown) =>
+    typeof value === "string" && /^-?\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
+  ) as MarketRecord;
+}
+
 /** Both thresholds at `now`, basis points. */
 export function thresholdsOf(
   m: Pick<MarketRecord, "ramp" | "brake">,
