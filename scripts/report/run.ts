@@ -1,18 +1,16 @@
 // One report: reads, follows, writes, holds the sums against the chain.
 import { readFileSync } from "node:fs";
 
-import { charges, Register } from "./register.ts";
-import type { Point } from "./book.ts";
-import { isoTime, Names } from "./names.ts";
 import { Refusal } from "../desk/chain.ts";
+import { checksAt, reconcile } from "./check.ts";
 import type { Line } from "./lines.ts";
+import { isoTime, Names } from "./names.ts";
 import {
   type Block,
   type Chain,
   eachOf,
   type Market,
   ofThePast,
-  readBalance,
   readBlock,
   readBlocks,
   readLedger,
@@ -24,7 +22,8 @@ import {
   type RegisterEvent,
   type State,
 } from "./read.ts";
-import { assetRows, balanceRows, type Check, isReconciled, type Reconciliation, Sums } from "./reconcile.ts";
+import { type Reconciliation, Sums } from "./reconcile.ts";
+import { charges, Register } from "./register.ts";
 import { solvencyOf } from "./solvency.ts";
 import { Directory, type Manifest, toJson } from "./write.ts";
 
@@ -39,7 +38,6 @@ export interface Report {
 }
 
 const PAGE = 5_000;
-const POSITIONS_PER_CALL = 100;
 const STATEMENT =
   "A record of what a chain says, made to be checked against it. It claims compliance with no regime.";
 
@@ -101,26 +99,12 @@ export async function writeReport(
 
     onStep("reconciling");
     const closingChecks = await checksAt(chain, register, to);
-    const rows = await Promise.all(
-      markets.map(async (market) => ({
-        market: market.id,
-        balances: balanceRows(
-          names,
-          market,
-          sums,
-          opening.get(market.id)!.balances,
-          closing.get(market.id)!.balances,
-        ),
-        positions: joined(
-          openingChecks.get(market.id)!,
-          closingChecks.get(market.id)!,
-          explained(names, sums, market, openingPoints.get(market.id)!, register.bookOf(market).points()),
-        ),
-        lenders: await lendersOf(chain, names, register, sums, market, { from, to }),
-      })),
-    );
-    const sides = { markets: rows, assets: assetRows(rows) };
-    const reconciliation: Reconciliation = { reconciled: isReconciled(sides), ...sides };
+    const reconciliation = await reconcile(chain, register, sums, {
+      period: { from, to },
+      states: [opening, closing],
+      checks: [openingChecks, closingChecks],
+      opening: openingPoints,
+    });
     directory.put("reconciliation.json", toJson(reconciliation));
     directory.put(
       `solvency-${to}.json`,
@@ -174,15 +158,13 @@ async function blocksOf(
   chain: Chain,
   events: RegisterEvent[],
 ): Promise<{ block: Block; events: RegisterEvent[] }[]> {
-  const blocks = await readBlocks(
-    chain,
-    events.map(({ block }) => block),
-  );
-  return [...blocks.values()]
-    .sort((a, b) => a.number - b.number)
-    .map((block) => ({
-      block,
-      events: events.filter((event) => event.block === block.number).sort((a, b) => a.index - b.index),
+  const byBlock = Map.groupBy(events, ({ block }) => block);
+  const blocks = await readBlocks(chain, byBlock.keys());
+  return [...byBlock.entries()]
+    .sort(([a], [b]) => a - b)
+    .map(([number, within]) => ({
+      block: blocks.get(number)!,
+      events: within.sort((a, b) => a.index - b.index),
     }));
 }
 
@@ -192,15 +174,11 @@ async function readPages(chain: Chain, register: Register, from: number, to: num
     readRegisterEvents(chain, from, to),
     ofThePast(`the logs of blocks ${from} to ${to}`, readTransfers(chain, from, to)),
   ]);
-  const byBlock = new Map<number, RegisterEvent[]>();
-  const want = (block: number) => {
-    const list = byBlock.get(block) ?? [];
-    byBlock.set(block, list);
-    return list;
-  };
-  for (const event of events) want(event.block).push(event);
-  for (const { block } of transfers) want(block);
-  if (to === last) want(last);
+  const byBlock = Map.groupBy(events, ({ block }) => block);
+  const moved = Map.groupBy(transfers, ({ block }) => block);
+  for (const block of [...moved.keys(), ...(to === last ? [last] : [])]) {
+    if (!byBlock.has(block)) byBlock.set(block, []);
+  }
   const blocks = await readBlocks(chain, byBlock.keys());
   const oracles = new Map(chain.markets.map((market) => [market.vault, register.bookOf(market).oracle()]));
   const wanted = [...byBlock.keys()]
@@ -230,7 +208,7 @@ async function readPages(chain: Chain, register: Register, from: number, to: num
   return eachOf(wanted, async ({ number, within, asked }) => ({
     block: blocks.get(number)!,
     events: within,
-    transfers: transfers.filter(({ block }) => block === number),
+    transfers: moved.get(number) ?? [],
     readings: new Map(
       await Promise.all(
         asked.map(async ({ market, oracle, charged, priced }) => {
@@ -253,112 +231,6 @@ function vaultOf(chain: Chain, { address }: RegisterEvent): string {
 async function ledgerOf(chain: Chain, { vault }: Market, block: number) {
   const ledger = await readLedger(chain, vault, block);
   return ledger.borrowIndex === 0n ? undefined : ledger;
-}
-
-// ---------------------------------------------------------------- against the chain
-
-/** Every position that the events make, as the market itself resolves it. */
-async function checksAt(chain: Chain, register: Register, block: number): Promise<Map<string, Check>> {
-  const checks = new Map<string, Check>();
-  for (const market of chain.markets) {
-    const book = register.bookOf(market);
-    const positions = [...book.kept.values()];
-    const differences: string[] = [];
-    const chunks = [];
-    for (let at = 0; at < positions.length; at += POSITIONS_PER_CALL) {
-      chunks.push(positions.slice(at, at + POSITIONS_PER_CALL));
-    }
-    for (const chunk of chunks) {
-      const views = await chain.contracts.lens.positions(
-        market.vault,
-        chunk.map(({ owner }) => owner),
-        chunk.map(({ sub }) => sub),
-        { blockTag: block },
-      );
-      for (const [at, view] of views.entries()) {
-        const { owner, sub } = chunk[at]!;
-        const own = await book.replay.position(owner, sub);
-        const { collateralDivisor, collateralMultiplier } = market.units;
-        const tokens = (units: bigint) => (units * collateralDivisor) / collateralMultiplier;
-        for (const [name, here, there] of [
-          ["book debt", own.debt, view.bookDebt],
-          ["collateral", tokens(own.collateral), view.collateral],
-          ["surplus", tokens(own.surplus), view.surplus],
-        ] as const) {
-          if (here !== there) {
-            differences.push(
-              `block ${block}: position ${owner}/${sub} has ${name} ${here} by its events, ${there} in the market`,
-            );
-          }
-        }
-      }
-    }
-    checks.set(market.id, { checked: positions.length, differences });
-  }
-  return checks;
-}
-
-/** Opening + lines = closing, position by position. */
-function explained(
-  names: Names,
-  sums: Sums,
-  market: Market,
-  opening: Map<string, Point>,
-  closing: Map<string, Point>,
-): Check {
-  const lines = sums.positions.get(market.id) ?? new Map<string, Record<string, bigint>>();
-  const named = (key: string) => {
-    const [owner, sub] = key.split("/") as [string, string];
-    return `${names.account(owner)}/${sub}`;
-  };
-  const keys = new Set([...opening.keys(), ...closing.keys()].map(named));
-  for (const key of lines.keys()) keys.add(key);
-  const at = (points: Map<string, Point>) => new Map([...points].map(([key, point]) => [named(key), point]));
-  const [before, after] = [at(opening), at(closing)];
-  const differences: string[] = [];
-  for (const key of keys) {
-    for (const name of ["debt", "collateral", "surplus"] as const) {
-      const change = (after.get(key)?.[name] ?? 0n) - (before.get(key)?.[name] ?? 0n);
-      const told = lines.get(key)?.[name] ?? 0n;
-      if (change !== told)
-        differences.push(`position ${key}: ${name} changed by ${change}, its lines sum to ${told}`);
-    }
-  }
-  return { checked: keys.size, differences };
-}
-
-function joined(...checks: Check[]): Check {
-  return {
-    checked: Math.max(...checks.map(({ checked }) => checked)),
-    differences: checks.flatMap(({ differences }) => differences),
-  };
-}
-
-/** The shares of everybody who has any, or had a line. */
-async function lendersOf(
-  chain: Chain,
-  names: Names,
-  register: Register,
-  sums: Sums,
-  market: Market,
-  { from, to }: Period,
-): Promise<Check> {
-  const told = sums.shares.get(market.id) ?? {};
-  const { balances } = register.bookOf(market).replay.tables;
-  const holders = [
-    ...new Set([...Object.keys(told), ...[...balances.keys()].map((holder) => names.account(holder))]),
-  ].sort();
-  const differences = await eachOf(holders, async (holder) => {
-    const address = holder.split(":").at(-1)!;
-    const [before, after] = await Promise.all(
-      [from - 1, to].map(async (block) => readBalance(chain, market.vault, address, block)),
-    );
-    const change = after! - before!;
-    const lines = told[holder] ?? 0n;
-    if (change === lines) return [];
-    return [`lender ${holder}: shares changed by ${change}, its lines sum to ${lines}`];
-  });
-  return { checked: holders.length, differences: differences.flat() };
 }
 
 /** What the rounds of the lines' prices are rounds of: feeds, or the pool of an average. */
