@@ -201,8 +201,11 @@ export function termsAt(
   shape: Shape,
   { band, hourlyFall: fall, spacings }: Setup,
 ): Terms | undefined {
-  const step = THRESHOLDS.step;
-  const maxLtv = (BigInt(Math.floor(Number(threshold) * (1 - fall))) / step) * step;
+  const { step } = THRESHOLDS;
+  const survived = BigInt(Math.floor(Number(threshold) * (1 - fall)));
+  // The rules want four steps between the two; a step of n basis points of a ratio is a little more than n.
+  const ruled = threshold - 4n * BigInt(spacings.at(-1)!) - 1n;
+  const maxLtv = ((survived < ruled ? survived : ruled) / step) * step;
   const terms = {
     maxLtv,
     liquidationThreshold: threshold,

@@ -147,7 +147,7 @@ export function simulate({ terms, book: opened, pool, delay }: Setting, prices: 
     }
     const t = saleTerms(toQ128(price), toQ128(price), terms, terms.spacing);
     if (top < t.triggerTick && !hasPot) continue;
-    waiting++;
+    outcome.underWater = Math.max(outcome.underWater, waiting++);
     if (waiting <= delay) continue;
     book ??= new Map(opened);
     let sold = 0; // collateral, in this step
@@ -188,7 +188,6 @@ export function simulate({ terms, book: opened, pool, delay }: Setting, prices: 
     topLtv = book.size === 0 ? 0 : Number(rememberedRatio(top, terms.spacing)) / 2 ** 128;
     const stands = pot.collateral !== 0n || top >= t.triggerTick;
     if (!stands) waiting = 0;
-    outcome.underWater = Math.max(outcome.underWater, waiting);
   }
   if (pot.collateral !== 0n) {
     // What is left is worth what it would fetch at the greatest discount.
