@@ -15,7 +15,9 @@ export default defineConfig(
     "**/dist",
     "**/out",
     // Its types are installed with it, on demand.
-    ...(existsSync(new URL("indexer/node_modules", import.meta.url)) ? ["indexer/generated", "indexer/ponder-env.d.ts"] : ["indexer"]),
+    ...(existsSync(new URL("indexer/node_modules", import.meta.url))
+      ? ["indexer/generated", "indexer/ponder-env.d.ts"]
+      : ["indexer"]),
   ]),
   js.configs.recommended,
   {

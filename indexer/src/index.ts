@@ -246,13 +246,22 @@ async function replay(
   };
   const change = await new Replay(replayMarket(market), rows).apply(
     seen,
-    await ledgerOf(context, market.vault),
+    await ledgerAt(context, market.vault, event.block.hash),
   );
   const record = (await rows.market.get("market"))!;
   return {
     ...{ change, market, borrowIndex: record.ledger.borrowIndex },
     threshold: thresholdsOf(record, event.block.timestamp).liquidationThreshold,
   };
+}
+
+/** Of the last block asked for: its events follow each other. */
+let lastLedger: { vault: Hex; block: Hex; ledger: Ledger } | undefined;
+
+async function ledgerAt(context: Context, vault: Hex, block: Hex): Promise<Ledger> {
+  if (lastLedger?.vault !== vault || lastLedger.block !== block)
+    lastLedger = { vault, block, ledger: await ledgerOf(context, vault) };
+  return lastLedger.ledger;
 }
 
 /** The market's own words at the end of the event's block: contracts/libraries/Market.sol, `Ledger`. */
