@@ -548,10 +548,23 @@ describe("npm run report", function () {
     const target = ["--rpc", front.url, "--addresses", addresses];
     const { networkHelpers } = connection;
     const vault = scene.local.markets[MARKET]!.vault;
+    await networkHelpers.mine(); // a block in which nothing happens
     const before = await networkHelpers.time.latestBlock();
+    const at1: unknown = await connection.provider.request({
+      method: "eth_getStorageAt",
+      params: [await vault.getAddress(), "0x1", "latest"],
+    });
+    const reserves = (more: bigint) => BigInt(at1 as string) + (more << 104n);
+    await networkHelpers.setStorageAt(await vault.getAddress(), 1, reserves(9n));
+    await networkHelpers.mine();
+    await expectRejection(
+      write(before, before + 1, "false"),
+      /weth-usdc, block \d+: reserves rose by 9 beyond the events, of interest of 0 that is from 0 to 0/,
+    );
+    await networkHelpers.setStorageAt(await vault.getAddress(), 1, reserves(0n));
     await networkHelpers.setStorageAt(await vault.getAddress(), 6, 5n); // collateral in the pot
     await networkHelpers.mine();
-    const period = ["--from", String(before), "--to", String(before + 1), "--out", at("false")];
+    const period = ["--from", String(before), "--to", String(before + 2), "--out", at("false")];
     const failed = await command(...period, ...target);
     expect(failed.code, failed.stderr).to.equal(1);
     expect(failed.stderr).to.match(
