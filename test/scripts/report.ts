@@ -285,6 +285,26 @@ describe("npm run report", function () {
     expect(end).to.deep.equal(begin);
   });
 
+  it("says what is held and owed at the end, and with which command that is had again", async () => {
+    const {
+      solvent,
+      command: again,
+      markets,
+    } = JSON.parse(await read("a", `solvency-${scene.to}.json`)) as Solvency;
+    expect(solvent).to.be.true;
+    expect(again).to.equal(`npm run report -- --from ${scene.from} --to ${scene.to} --out DIR`);
+    const { debtToken, collateralToken, positions, now } = markets.find(({ market }) => market === MARKET)!;
+    expect(debtToken.over.raw).to.equal("7"); // what nobody said
+    expect(Number(collateralToken.over.raw)).to.be.within(12_345, 12_400); // and roundings, in the book's favour
+    expect(positions.withDebt).to.be.greaterThan(0);
+    const view = await scene.local.contracts.lens.market(scene.local.markets[MARKET]!.vault, {
+      blockTag: scene.to,
+    });
+    expect(now!.lendersOwn.raw).to.equal(String(view.totalAssets));
+    expect(now!.borrowersOwe.raw).to.equal(String(view.totalDebt));
+    expect([now!.price.state, now!.underwater!.debt.raw]).to.deep.equal(["Fresh", "0"]);
+  });
+
   it("[J3] writes the same bytes again", async () => {
     const digests = (await write(scene.from, scene.to, "b")).manifest;
     expect(digests).to.deep.equal(report.manifest);
