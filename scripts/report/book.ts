@@ -7,6 +7,7 @@ import {
   Q128,
   type ReplayEvent,
   Replay,
+  ReplayError,
   type ResolvedPosition,
   WAD,
   bookPriceUp,
@@ -106,10 +107,18 @@ export class MarketBook {
       debtUnitsDown(before.debt, reading.borrowIndex) - debtUnitsDown(before.debt, before.borrowIndex);
     const toReserves = reading.reserves - before.reserves - this.reservesMoved;
     if (interest === 0n && toReserves === 0n) return [];
-    const { units } = this.market;
+    const { units, paired } = this.market;
     const inTokens =
       debtTokensDown(debtUnitsDown(before.debt, reading.borrowIndex), units) -
       debtTokensDown(debtUnitsDown(before.debt, before.borrowIndex), units);
+    // A pair may leave the reserves any part of the interest; else it is the factor that held until this block.
+    const most = paired ? inTokens : (inTokens * before.reserveFactor) / 100n;
+    if (toReserves < 0n || toReserves > most) {
+      throw new ReplayError(
+        `${this.market.id}, block ${block.number}: reserves rose by ${toReserves} beyond the events, ` +
+          `of interest of ${inTokens} that is from 0 to ${most}`,
+      );
+    }
     const { amount } = this;
     return [
       {

@@ -1,4 +1,5 @@
 // The register held against the chain: every balance, position and lender at both ends of the period.
+import { Refusal } from "../desk/chain.ts";
 import type { Point } from "./book.ts";
 import type { Names } from "./names.ts";
 import { type Chain, eachOf, type Market, readBalance, type State } from "./read.ts";
@@ -57,6 +58,12 @@ export async function checksAt(chain: Chain, register: Register, block: number):
       chunks.push(positions.slice(at, at + POSITIONS_PER_CALL));
     }
     for (const chunk of chunks) {
+      const lens = await chain.contracts.lens.getAddress();
+      if ((await chain.provider.getCode(lens, block)) === "0x") {
+        throw new Refusal(
+          `the Lens ${lens} is not there yet at block ${block}: name the addresses of that time`,
+        );
+      }
       const views = await chain.contracts.lens.positions(
         market.vault,
         chunk.map(({ owner }) => owner),

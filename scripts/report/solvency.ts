@@ -1,6 +1,6 @@
 // What the markets hold against what they owe at one block.
 import { PRICE_STATES } from "@breakwater/sdk/chain";
-import { debtTokensUp, Q128, ratioOf } from "@breakwater/sdk/core";
+import { debtTokensUp, Q128 } from "@breakwater/sdk/core";
 import { getAddress } from "ethers";
 
 import { BALANCES, type Amount, type Balance } from "./lines.ts";
@@ -50,8 +50,8 @@ export interface MarketSolvency {
     lendersOwn: Amount;
     sharePrice: Amount;
     reserves: Amount;
-    /** Debt of ticks whose collateral is worth less than it at the lower price, and what it is short of. */
-    underwater: { debt: Amount; short: Amount };
+    /** Debt whose collateral is worth less than it at the lower price, and what that is short of; none without a price. */
+    underwater?: { debt: Amount; short: Amount };
   };
 }
 
@@ -157,7 +157,7 @@ async function nowOf(
     if (kept.tick === undefined) continue;
     const owed = (kept.debt * borrowIndex) / book.lastIndex();
     const value = (kept.collateral * price.low * units.priceMultiplier) / Q128;
-    if (value >= owed || ratioOf(kept.tick, units.spacing) === 0n) continue;
+    if (value >= owed) continue;
     debt += owed;
     short += owed - value;
   }
@@ -175,9 +175,11 @@ async function nowOf(
     lendersOwn: amount.debt(totalAssets),
     sharePrice: amount.debt(sharePrice),
     reserves: amount.debt(reserves),
-    underwater: {
-      debt: amount.debt(debtTokensUp(debt, units)),
-      short: amount.debt(debtTokensUp(short, units)),
-    },
+    ...(price.low !== 0n && {
+      underwater: {
+        debt: amount.debt(debtTokensUp(debt, units)),
+        short: amount.debt(debtTokensUp(short, units)),
+      },
+    }),
   };
 }

@@ -1,6 +1,5 @@
 // Whether a directory is what its manifest says, its lines are what the schema says, and its sums what the chain said.
-import { existsSync, readFileSync } from "node:fs";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 

@@ -285,6 +285,26 @@ describe("npm run report", function () {
     expect(end).to.deep.equal(begin);
   });
 
+  it("says what is held and owed at the end, and with which command that is had again", async () => {
+    const {
+      solvent,
+      command: again,
+      markets,
+    } = JSON.parse(await read("a", `solvency-${scene.to}.json`)) as Solvency;
+    expect(solvent).to.be.true;
+    expect(again).to.equal(`npm run report -- --from ${scene.from} --to ${scene.to} --out DIR`);
+    const { debtToken, collateralToken, positions, now } = markets.find(({ market }) => market === MARKET)!;
+    expect(debtToken.over.raw).to.equal("7"); // what nobody said
+    expect(Number(collateralToken.over.raw)).to.be.within(12_345, 12_400); // and roundings, in the book's favour
+    expect(positions.withDebt).to.be.greaterThan(0);
+    const view = await scene.local.contracts.lens.market(scene.local.markets[MARKET]!.vault, {
+      blockTag: scene.to,
+    });
+    expect(now!.lendersOwn.raw).to.equal(String(view.totalAssets));
+    expect(now!.borrowersOwe.raw).to.equal(String(view.totalDebt));
+    expect([now!.price.state, now!.underwater!.debt.raw]).to.deep.equal(["Fresh", "0"]);
+  });
+
   it("[J3] writes the same bytes again", async () => {
     const digests = (await write(scene.from, scene.to, "b")).manifest;
     expect(digests).to.deep.equal(report.manifest);
@@ -548,10 +568,23 @@ describe("npm run report", function () {
     const target = ["--rpc", front.url, "--addresses", addresses];
     const { networkHelpers } = connection;
     const vault = scene.local.markets[MARKET]!.vault;
+    await networkHelpers.mine(); // a block in which nothing happens
     const before = await networkHelpers.time.latestBlock();
+    const at1: unknown = await connection.provider.request({
+      method: "eth_getStorageAt",
+      params: [await vault.getAddress(), "0x1", "latest"],
+    });
+    const reserves = (more: bigint) => BigInt(at1 as string) + (more << 104n);
+    await networkHelpers.setStorageAt(await vault.getAddress(), 1, reserves(9n));
+    await networkHelpers.mine();
+    await expectRejection(
+      write(before, before + 1, "false"),
+      /weth-usdc, block \d+: reserves rose by 9 beyond the events, of interest of 0 that is from 0 to 0/,
+    );
+    await networkHelpers.setStorageAt(await vault.getAddress(), 1, reserves(0n));
     await networkHelpers.setStorageAt(await vault.getAddress(), 6, 5n); // collateral in the pot
     await networkHelpers.mine();
-    const period = ["--from", String(before), "--to", String(before + 1), "--out", at("false")];
+    const period = ["--from", String(before), "--to", String(before + 2), "--out", at("false")];
     const failed = await command(...period, ...target);
     expect(failed.code, failed.stderr).to.equal(1);
     expect(failed.stderr).to.match(
