@@ -8,7 +8,8 @@ import { readPool } from "./depth.ts";
 import { FALLS, type Subject } from "./exposure.ts";
 
 /** Nodes bound the gas of a call. */
-const TICKS_PER_CALL = 500;
+const TICKS_PER_CALL = 200;
+const FALLS_PER_CALL = 20;
 const POSITIONS_PER_CALL = 200;
 /** Above every tick. */
 const FROM_THE_TOP = 2 ** 23 - 1;
@@ -149,7 +150,11 @@ async function compare(
   block: number,
 ) {
   const ours = liquidatableUnder(ticks, FALLS, state);
-  const lens = await desk.lens.liquidatableUnder(vault, FALLS, { blockTag: block });
+  const lens: bigint[] = [];
+  for (let first = 0; first < FALLS.length; first += FALLS_PER_CALL) {
+    const some = FALLS.slice(first, first + FALLS_PER_CALL);
+    lens.push(...(await desk.lens.liquidatableUnder(vault, some, { blockTag: block })));
+  }
   const each = liquidatableUnder(
     holdings
       .filter(({ bookDebt }) => bookDebt > 0n)
@@ -159,14 +164,19 @@ async function compare(
   );
   FALLS.forEach((fall, at) => {
     const [debt, told, sum] = [ours[at]!, lens[at]!, each[at]!];
-    // Positions resolve rounded down: together they never owe more than their ticks, and hardly less.
-    if (debt !== told || sum > debt || debt - sum > debt / ROUNDING + 1n) {
+    if (!agree({ ticks: debt, lens: told, positions: sum })) {
       throw new Refusal(
         `${id} at block ${block}, liquidatable at −${fall / 100n} %: ${debt} by the ticks, ${told} by the Lens, ` +
           `${sum} by ${holdings.length} positions, in the debt token's smallest units: they must agree`,
       );
     }
   });
+}
+
+/** Positions resolve rounded down: together they never owe more than their ticks, and hardly less. */
+export function agree(debt: Record<"ticks" | "lens" | "positions", bigint>): boolean {
+  const less = debt.ticks - debt.positions;
+  return debt.ticks === debt.lens && less >= 0n && less <= debt.ticks / ROUNDING + 1n;
 }
 
 const ROUNDING = 10n ** 9n;

@@ -21,12 +21,12 @@ import { lossesOf, reverseStressWithin } from "../../scripts/risk/losses.ts";
 import { poolOf, sellable } from "../../scripts/risk/market.ts";
 import { generatedPrices, returnsOf } from "../../scripts/risk/paths.ts";
 import { drawExposure } from "../../scripts/risk/picture.ts";
-import { readBooks } from "../../scripts/risk/read.ts";
+import { agree, readBooks } from "../../scripts/risk/read.ts";
 import { fundLenders, openPositions, planOpenings } from "../../scripts/start/book.ts";
 import { random } from "../../scripts/drill/book.ts";
 
 const history = generatedPrices();
-const assumed: Assumptions = { paths: 40, seed: 3, delay: 0, history, returns: returnsOf(history) };
+const assumed: Assumptions = { paths: 25, seed: 3, delay: 0, history, returns: returnsOf(history) };
 
 describe("risk: depth of a pool", function () {
   const pool = poolOf(
@@ -90,8 +90,8 @@ describe("risk: simulated losses", function () {
     expect(exposure.losses!.figures.map(({ model }) => model)).to.deep.equal(["jump diffusion", "bootstrap"]);
     for (const { horizons } of exposure.losses!.figures) {
       expect(horizons.map(({ hours, paths }) => [hours, paths])).to.deep.equal([
-        [1, 40],
-        [24, 40],
+        [1, 25],
+        [24, 25],
       ]);
       const [hour, day] = horizons;
       expect(day!.liquidated.mean).to.be.at.least(hour!.liquidated.mean);
@@ -174,12 +174,30 @@ describe("risk: simulated losses", function () {
   });
 });
 
+describe("risk: three ways to the same debt", function () {
+  const debt = 10n ** 12n;
+  const cases: [what: string, ticks: bigint, lens: bigint, positions: bigint, agreed: boolean][] = [
+    ["equal", debt, debt, debt, true],
+    ["positions less by rounding", debt, debt, debt - 1_000n, true],
+    ["positions less by more", debt, debt, debt - 1_002n, false],
+    ["positions more", debt, debt, debt + 1n, false],
+    ["the Lens by one unit", debt, debt + 1n, debt, false],
+    ["nothing", 0n, 0n, 0n, true],
+  ];
+  for (const [what, ticks, lens, positions, agreed] of cases) {
+    it(`${what}: ${agreed ? "agree" : "do not agree"}`, function () {
+      expect(agree({ ticks, lens, positions })).to.equal(agreed);
+    });
+  }
+});
+
 describe("npm run risk -- exposure", function () {
   this.timeout(180_000);
   let server: JsonRpcServer;
   let local: Local;
   let desk: Desk;
   let directory: string;
+  let emptyAt: number;
   let target: string[];
   const stateId = `test-risk-${process.pid}`;
   const scope = { refills: 15 };
@@ -191,6 +209,7 @@ describe("npm run risk -- exposure", function () {
     const connection = await network.create({ network: "localhost", override: { url: rpc } });
     local = await deployLocal(connection, { stateId });
     await fundLenders(local, local.signers.others[0]!);
+    emptyAt = await connection.ethers.provider.getBlockNumber();
     const owners = local.signers.others.slice(1, 5);
     // All but the last market, which stays empty.
     const openings = planOpenings(local, owners, 18, { from: 1.5, to: 4.8 }, random(1));
@@ -246,6 +265,12 @@ describe("npm run risk -- exposure", function () {
       const debt = each.reduce((sum, view) => sum + view.debt, 0n);
       expect(debt - under30.liquidatable).to.be.within(0n, BigInt(each.length));
     }
+  });
+
+  it("looks at an older block", async () => {
+    const { block, books } = await readBooks(desk, { ...scope, block: emptyAt });
+    expect(block.number).to.equal(emptyAt);
+    expect(books.map(({ subject }) => subject.positions)).to.deep.equal([0, 0, 0]);
   });
 
   it("reads the pool as it is: selling brings what the quoter says", async () => {
