@@ -41,7 +41,7 @@ describe("risk parameters", function () {
         const broken = brokenRule(risk, spacing, BAND);
         const refusal = await vault.setRisk.staticCall(risk).then(
           () => undefined,
-          (error: { message: string }) => error.message,
+          (error: unknown) => (error as Error).message,
         );
         if (broken === undefined) expect(refusal).to.equal(undefined);
         else expect(refusal).to.contain(`InvalidRisk("${broken}")`);
