@@ -95,7 +95,9 @@ async function checkMarket(chain: Chain, url: string, market: MarketAddresses): 
     const now = BigInt(m.timestamp);
     const [window, used] = [bits(cascade, 80n, 32n), bits(cascade, 112n, 112n)];
     const stored = { cap: bits(cascade, 0n, 80n), window, used, usedAt: bits(cascade, 224n, 32n) };
-    same("used of the cascade cap", cascadeUsed(m.cascade, now), cascadeUsed(stored, now));
+    const [index, onChain] = [cascadeUsed(m.cascade, now), cascadeUsed(stored, now)];
+    // A lender's entry that seizes looks like a keeper's, which rounds what has counted.
+    if (index - onChain > 1n || onChain - index > 1n) same("used of the cascade cap", index, onChain);
   }
 
   await checkPositions(chain, market, m, state, same);
