@@ -22,6 +22,7 @@ import {
 import { assetOf, HistoryError, marketReturns } from "./risk/paths.ts";
 import { drawExposure } from "./risk/picture.ts";
 import { readBooks } from "./risk/read.ts";
+import { withPart } from "./page.ts";
 
 const PAGE = "docs/risk.md";
 const PICTURE = "docs/risk.svg";
@@ -206,14 +207,7 @@ simulation(
     const note = `npm run risk -- bench --docs: ${sourceOf(exposure)}`;
     writeFileSync(PICTURE, drawExposure(exposure, note));
     const figures = `\`\`\`\n${exposureText(exposure)}\n\`\`\``;
-    const page = readFileSync(PAGE, "utf8");
-    writeFileSync(
-      PAGE,
-      page.replace(
-        /(<!-- figures -->\n\n)[\s\S]*?(\n\n<!-- end -->)/,
-        (_, head: string, tail: string) => head + figures + tail,
-      ),
-    );
+    writeFileSync(PAGE, withPart(readFileSync(PAGE, "utf8"), "figures", figures));
   }
   console.log(
     options.json

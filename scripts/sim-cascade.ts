@@ -22,6 +22,7 @@ import {
   type SaleTerms,
 } from "../sdk/src/core.ts";
 import { planPositions } from "./drill/book.ts";
+import { withPart } from "./page.ts";
 
 const PAGE = "docs/cascade.md";
 const MINUTE = 60;
@@ -193,13 +194,8 @@ function sum(values: Iterable<bigint>): bigint {
 
 /** The page with both tables in place of those it has. */
 export function withTables(page: string): string {
-  const marked = (spread: Spread) => new RegExp(`(<!-- ${spread} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`);
   return (["realistic", "edge"] as const).reduce(
-    (text, spread) =>
-      text.replace(
-        marked(spread),
-        (_, head: string, tail: string) => head + crashTable(outcomes(spread)) + tail,
-      ),
+    (text, spread) => withPart(text, spread, crashTable(outcomes(spread))),
     page,
   );
 }

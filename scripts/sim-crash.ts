@@ -10,6 +10,7 @@ import type { Compared, Comparison } from "./crash/run.ts";
 import { MIN_BLOCK_GAS } from "./drill/market.ts";
 import { builtInPath, pathOf, PriceFileError, type PricePath } from "./drill/path.ts";
 import type { Progress } from "./drill/run.ts";
+import { withPart } from "./page.ts";
 
 const PAGE = "docs/crash.md";
 const REAL = resolve(import.meta.dirname, "../../shared/data/ethusd-2020-03-black-thursday-1h.csv");
@@ -122,12 +123,6 @@ function picture({ setting, outcomes, bookDebt }: Compared): string {
   });
 }
 
-/** The page with each table in place of the one that it has. */
-export function withTable(page: string, name: string, table: string): string {
-  const marked = new RegExp(`(<!-- ${name} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`);
-  return page.replace(marked, (_, head: string, tail: string) => head + table + tail);
-}
-
 /** Terminals only. */
 const progress: Progress = (phase, done, of) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${phase} ${done}/${of}`);
@@ -151,7 +146,7 @@ async function renewDocs(
     for (const poolOnly of [true, false]) {
       const compared = await compare({ ...setting, path, poolOnly });
       const key = `${name} ${poolOnly ? "pool" : "capital"}`;
-      writeFileSync(PAGE, withTable(readFileSync(PAGE, "utf8"), key, toTable(compared)));
+      writeFileSync(PAGE, withPart(readFileSync(PAGE, "utf8"), key, toTable(compared)));
       if (key === "real pool") writeFileSync("docs/crash.svg", picture(compared));
     }
   }

@@ -18,6 +18,7 @@ import {
   type Price,
   simulate,
 } from "./funding/simulate.ts";
+import { withPart } from "./page.ts";
 
 const PAGE = "docs/funding.md";
 const PICTURE = "docs/funding.svg";
@@ -216,12 +217,6 @@ export function realSeries(folder: string): [string, Price[]][] {
   });
 }
 
-/** The page with `content` between its marks. */
-export function withTable(page: string, name: string, content: string): string {
-  const marked = new RegExp(`(<!-- ${name} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`);
-  return page.replace(marked, (_, head: string, tail: string) => head + content + tail);
-}
-
 function picture(name: string, prices: readonly Price[], from: number, to: number): string {
   const without = simulate(prices, termsOf(NONE));
   const funded = simulate(prices, termsOf(CHOSEN));
@@ -298,10 +293,10 @@ A book of longs and shorts with the skew surcharge and without, on real prices w
       process.exitCode = 1;
     } else {
       let page = readFileSync(PAGE, "utf8");
-      page = withTable(page, "real", seriesTable(real));
-      page = withTable(page, "generated", seriesTable(generated));
-      page = withTable(page, "parameters", parameterTable(eth));
-      page = withTable(page, "behaviour", behaviourTable(eth));
+      page = withPart(page, "real", seriesTable(real));
+      page = withPart(page, "generated", seriesTable(generated));
+      page = withPart(page, "parameters", parameterTable(eth));
+      page = withPart(page, "behaviour", behaviourTable(eth));
       writeFileSync(PAGE, page);
       writeFileSync(
         PICTURE,

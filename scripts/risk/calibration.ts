@@ -44,6 +44,7 @@ import {
   splitAt,
   STEP_SECONDS,
 } from "./paths.ts";
+import { withPart } from "../page.ts";
 
 const PAGE = "docs/calibration.md";
 const PICTURE = "docs/calibration.svg";
@@ -703,12 +704,5 @@ export function withTables(page: string, result: Calibration): string {
     caps: roomTable(result),
     others: othersTable(result),
   };
-  return Object.entries(tables).reduce(
-    (text, [name, content]) =>
-      text.replace(
-        new RegExp(`(<!-- ${name} -->\\n\\n)[\\s\\S]*?(\\n\\n<!-- end -->)`),
-        (_, head: string, tail: string) => head + content + tail,
-      ),
-    page,
-  );
+  return Object.entries(tables).reduce((text, [name, content]) => withPart(text, name, content), page);
 }

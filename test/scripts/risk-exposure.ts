@@ -24,6 +24,7 @@ import { drawExposure } from "../../scripts/risk/picture.ts";
 import { agree, readBooks } from "../../scripts/risk/read.ts";
 import { fundLenders, openPositions, planOpenings } from "../../scripts/start/book.ts";
 import { random } from "../../scripts/drill/book.ts";
+import { near } from "../support/near.ts";
 
 const history = generatedPrices();
 const assumed: Assumptions = { paths: 25, seed: 3, delay: 0, history, returns: returnsOf(history) };
@@ -44,13 +45,13 @@ describe("risk: depth of a pool", function () {
     expect(proceeds / amount).to.be.within(0.9, 0.997);
     // The last of it, one after the other, brings just what was asked.
     const last = (proceedsOf(pool, 1, amount * 1.0001) - proceeds) / (amount * 0.0001);
-    expect(last).to.be.closeTo(0.9, 0.001);
+    near(last, 0.9, 0.001);
   });
 
   it("a constant product pool is one range", function () {
     const product = poolOf([{ value: 2_000, down: 0, up: Infinity }], 0, 1); // 1,000 of either
     for (const amount of [1, 100, 5_000]) {
-      expect(proceedsOf(product, 1, amount)).to.be.closeTo((1_000 * amount) / (1_000 + amount), 1e-6);
+      near(proceedsOf(product, 1, amount), (1_000 * amount) / (1_000 + amount), 1e-6);
     }
   });
 
@@ -58,8 +59,8 @@ describe("risk: depth of a pool", function () {
     const subject = generatedSubject(10, 1_000n, 1, 1);
     const state = { ...subject.state, borrowIndex: BORROW_INDEX_ONE * 4n };
     const book = inBookUnits(pool, state);
-    expect(sellable(book, 0.25, 0.9 / 4)).to.be.closeTo(sellable(pool, 1, 0.9), 1e-6);
-    expect(proceedsOf(book, 0.25, 50)).to.be.closeTo(proceedsOf(pool, 1, 50) / 4, 1e-6);
+    near(sellable(book, 0.25, 0.9 / 4), sellable(pool, 1, 0.9), 1e-6);
+    near(proceedsOf(book, 0.25, 50), proceedsOf(pool, 1, 50) / 4, 1e-6);
   });
 });
 
@@ -114,7 +115,7 @@ describe("risk: simulated losses", function () {
   it("insurance comes first, and a deeper pool loses less", function () {
     const [, day] = losses(0.7);
     const loss = day!.badDebt.mean;
-    expect(losses(0.7, loss / 4)[1]!.lendersLoss).to.be.closeTo((3 * loss) / 4, 1);
+    near(losses(0.7, loss / 4)[1]!.lendersLoss, (3 * loss) / 4, 1);
     expect(losses(0.7, loss + 1)[1]!.lendersLoss).to.equal(0);
     const deep = { ...stage, setting: { ...stage.setting, pool: { ...subject.pool!, refills: 10_000 } } };
     expect(losses(0.7, 0, deep)[1]!.badDebt.mean).to.be.below(loss / 2);
@@ -137,8 +138,8 @@ describe("risk: simulated losses", function () {
     const shift = Math.round(Math.log(index) / Math.log(1.0001) / 25);
     other.setting.book = new Map([...book].map(([tick, debt]) => [tick - shift, debt] as const));
     const [ours, theirs] = [losses(0.5)[1]!, losses(0.5, 0, other)[1]!];
-    expect(theirs.liquidated.mean / ours.liquidated.mean).to.be.closeTo(1, 0.03);
-    expect(theirs.badDebt.mean / ours.badDebt.mean).to.be.closeTo(1, 0.1);
+    near(theirs.liquidated.mean / ours.liquidated.mean, 1, 0.03);
+    near(theirs.badDebt.mean / ours.badDebt.mean, 1, 0.1);
   });
 
   it("a fall that is spread over a day has to be deeper to cost anything", function () {

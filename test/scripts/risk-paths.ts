@@ -15,6 +15,7 @@ import {
   spanOf,
   splitAt,
 } from "../../scripts/risk/paths.ts";
+import { near } from "../support/near.ts";
 
 const START = Date.UTC(2020, 2, 1) / 1_000;
 const HOUR = 3_600;
@@ -38,7 +39,7 @@ describe("risk: price histories", function () {
     expect(returns).to.have.lengthOf(1);
     expect(returns[0]).to.have.lengthOf(1_600);
     const sum = returns[0]!.reduce((total, r) => total + r, 0);
-    expect(sum).to.be.closeTo(Math.log(waves[400]! / 1_000), 1e-4);
+    near(sum, Math.log(waves[400]! / 1_000), 1e-4);
   });
 
   it("breaks at gaps, of any length, and lets no return bridge one", function () {
@@ -126,10 +127,11 @@ describe("risk: price paths", function () {
     const made = new Float64Array(400_000);
     jumpDiffusion(truth)(next, made);
     const fit = fitJumpDiffusion([made.map((log, at) => log - (made[at - 1] ?? 0))]);
-    expect(fit.deviation).to.be.closeTo(truth.deviation, 0.0002);
+    near(fit.deviation, truth.deviation, 0.0002);
     // Small jumps hide in the noise, so fewer and larger ones are found.
     expect(fit.jumps).to.be.within(0.5 * truth.jumps, truth.jumps);
-    expect(fit.jumps * (fit.jumpMean ** 2 + fit.jumpDeviation ** 2)).to.be.closeTo(
+    near(
+      fit.jumps * (fit.jumpMean ** 2 + fit.jumpDeviation ** 2),
       truth.jumps * (truth.jumpMean ** 2 + truth.jumpDeviation ** 2),
       6e-7,
     );
@@ -139,9 +141,9 @@ describe("risk: price paths", function () {
     const at = ends(draw(jumpDiffusion(model), 4_000));
     const { deviation, jumps, jumpMean, jumpDeviation } = model;
     const variance = STEPS * (deviation ** 2 + jumps * (jumpMean ** 2 + jumpDeviation ** 2));
-    expect(mean(at)).to.be.closeTo(0, 4 * Math.sqrt(variance / 4_000));
+    near(mean(at), 0, 4 * Math.sqrt(variance / 4_000));
     expect(mean(at.map((end) => end ** 2)) / variance).to.be.within(0.85, 1.15);
-    expect(mean(ends(draw(bootstrap(returns), 4_000)))).to.be.closeTo(0, 0.004);
+    near(mean(ends(draw(bootstrap(returns), 4_000))), 0, 0.004);
   });
 
   it("a bootstrap follows a return with what followed it, but for the ends of blocks and runs", function () {

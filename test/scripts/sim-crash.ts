@@ -19,6 +19,7 @@ import { comparePeers } from "../../scripts/crash/run.ts";
 import { type Account, BlockGas, elsewhere, type Rule, simulate } from "../../scripts/crash/simulate.ts";
 import { builtInPath, type PricePath, STEP_SECONDS } from "../../scripts/drill/path.ts";
 import { emptyRecord } from "../../scripts/drill/run.ts";
+import { near } from "../support/near.ts";
 
 const FREE = { base: 0, action: 0 };
 const GENEROUS = 1e12;
@@ -40,11 +41,6 @@ function run(
   { pool, blockGas = GENEROUS }: { pool?: Pool; blockGas?: number } = {},
 ) {
   return simulate(rule, 1, { path, blockGas, pool, waits: false });
-}
-
-/** closeTo is the matchers' for integers once a network has been opened. */
-function near(actual: number, expected: number, tolerance: number, what = ""): void {
-  expect(Math.abs(actual - expected), `${what}: ${actual}, expected ${expected}`).to.be.at.most(tolerance);
 }
 
 /** As prettier leaves them. */

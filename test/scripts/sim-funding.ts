@@ -3,14 +3,8 @@ import { readFileSync } from "node:fs";
 
 import { drawFunding } from "../../scripts/funding/picture.ts";
 import { BEHAVIOUR, simulate } from "../../scripts/funding/simulate.ts";
-import {
-  CHOSEN,
-  generatedSeries,
-  realSeries,
-  seriesTable,
-  termsOf,
-  withTable,
-} from "../../scripts/sim-funding.ts";
+import { CHOSEN, generatedSeries, realSeries, seriesTable, termsOf } from "../../scripts/sim-funding.ts";
+import { withPart } from "../../scripts/page.ts";
 
 /** As prettier leaves them. */
 const squeezed = (text: string): string => text.replace(/ +/g, " ").replace(/-{3,}/g, "---");
@@ -24,9 +18,9 @@ describe("sim:funding", function () {
 
   it("has the table of made-up prices that docs/funding.md shows", () => {
     const page = readFileSync("docs/funding.md", "utf8");
-    const expected = withTable(page, "generated", seriesTable(series));
+    const expected = withPart(page, "generated", seriesTable(series));
     expect(squeezed(page), "npm run sim:funding -- --docs").to.equal(squeezed(expected));
-    expect(withTable(page, "generated", "other")).to.not.equal(page);
+    expect(withPart(page, "generated", "other")).to.not.equal(page);
   });
 
   it("brings the book nearer to balance the more it may charge", () => {

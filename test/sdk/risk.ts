@@ -20,6 +20,7 @@ import {
   unitsOf,
 } from "@breakwater/sdk/core";
 import { expect } from "chai";
+import { near } from "../support/near.ts";
 
 const RISK = { liquidationThreshold: 8_600n, target: 8_300n, bonusMin: 150n, bonusMax: 800n, slope: 5_000n };
 const UNITS = unitsOf(25, 18, 6);
@@ -101,11 +102,11 @@ describe("sdk: exposure", function () {
         }
       }
       const tokens = (bookDebt: bigint) => Number(bookDebt) * 1.1e-12;
-      expect(Number(sweep.repaid)).to.be.closeTo(tokens(repaid), 2);
-      expect(Number(sweep.seizedDebt)).to.be.closeTo(tokens(seizedDebt), 2);
+      near(Number(sweep.repaid), tokens(repaid), 2);
+      near(Number(sweep.seizedDebt), tokens(seizedDebt), 2);
       expect([sweep.sold, sweep.seizedCollateral]).to.deep.equal([sold, seizedCollateral]);
       const proceeds = (Number(seizedCollateral) * 1_990 * (1 - Number(fall) / 1e4)) / 1.015 / 1e12;
-      expect(Number(sweep.badDebt)).to.be.closeTo(Math.max(0, tokens(seizedDebt) - proceeds), 1_000);
+      near(Number(sweep.badDebt), Math.max(0, tokens(seizedDebt) - proceeds), 1_000);
     }
     expect(sweepUnder(book, 0n, market, RISK).repaid).to.equal(0n);
     expect(sweepUnder(book, 4_000n, market, RISK).badDebt > 0n).to.equal(true);
