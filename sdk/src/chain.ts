@@ -13,6 +13,7 @@ export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
 export * from "./chain/positions.ts";
 export * from "./chain/recovery.ts";
+export * from "./chain/sources.ts";
 export * from "./chain/trade.ts";
 export * from "./chain/transactions.ts";
 export * from "./chain/venue.ts";
