@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { connect, openMarkets, readTicks } from "@breakwater/sdk/chain";
+import { connect, openAccount, openMarkets, readTicks } from "@breakwater/sdk/chain";
 import { clearsBefore, formatPercent, liquidatableAt, priceAfter, shareOfDebt } from "@breakwater/sdk/core";
 import type { Page } from "playwright-core";
 
@@ -78,7 +78,6 @@ e2e("Markets", function () {
     const page = await stage.visit(`markets?address=${owner!.address}`);
     await page.getByText(/of the debt clears before this account/).waitFor();
     const rungs = await readTicks(contracts, market!.addresses);
-    const { openAccount } = await import("@breakwater/sdk/chain");
     const block = await stage.provider.getBlockNumber();
     const mine = await openAccount(contracts, owner!.address)([market!], block);
     const tick = Math.max(...mine.map((position) => position.tick));
