@@ -1,5 +1,5 @@
 // `npm start`: a whole Breakwater on this machine. A Hardhat node on 127.0.0.1, the deployment, lenders, positions, an
-// arbitrageur, the keeper as a process of its own, and prices that move. Ctrl-C ends all of it.
+// arbitrageur, the keeper as a process of its own, the web app, and prices that move. Ctrl-C ends all of it.
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -22,16 +22,18 @@ import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
 import { wobble } from "./start/prices.ts";
+import { type WebServer, buildWeb, serveWeb } from "./start/web.ts";
 
 const HOST = "127.0.0.1";
 const DEFAULT_PORT = 8545;
 const DEFAULT_METRICS_PORT = 9464;
 const DEFAULT_INDEX_PORT = 42_069;
+const DEFAULT_WEB_PORT = 5173;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
 const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
-                    [--index] [--index-port N] [--help]
+                    [--index] [--index-port N] [--web-port N] [--no-web] [--help]
 
   --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions     opened at the beginning (200)
@@ -42,6 +44,8 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
   --index         runs the index too (indexer/README.md); its first run installs it
   --index-port    of the index's GraphQL and SQL on ${HOST} (${DEFAULT_INDEX_PORT})
+  --web-port      of the web app on ${HOST} (${DEFAULT_WEB_PORT})
+  --no-web        without the web app
 `;
 
 class Refusal extends Error {}
@@ -67,11 +71,13 @@ function options(args: string[]) {
       "no-keeper": { type: "boolean", default: false },
       index: { type: "boolean", default: false },
       "index-port": { type: "string", default: String(DEFAULT_INDEX_PORT) },
+      "web-port": { type: "string", default: String(DEFAULT_WEB_PORT) },
+      "no-web": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   const whole = (
-    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "index-port",
+    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "index-port" | "web-port",
     most: number,
   ) => {
     const value = Number(values[name]);
@@ -91,6 +97,8 @@ function options(args: string[]) {
     metricsPort: whole("metrics-port", 65_535),
     withIndex: values.index,
     indexPort: whole("index-port", 65_535),
+    withWeb: !values["no-web"],
+    webPort: whole("web-port", 65_535),
   };
 }
 
@@ -145,9 +153,20 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, withKeeper, withIndex, out, port, positions, seed, step, metricsPort, indexPort } = options(
-    process.argv.slice(2),
-  );
+  const {
+    help,
+    withKeeper,
+    withIndex,
+    withWeb,
+    out,
+    port,
+    positions,
+    seed,
+    step,
+    metricsPort,
+    indexPort,
+    webPort,
+  } = options(process.argv.slice(2));
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -162,6 +181,10 @@ async function main(): Promise<void> {
   await refuseBusyPort(port, "--port");
   if (withKeeper) await refuseBusyPort(metricsPort, "--metrics-port");
   if (withIndex) await refuseBusyPort(indexPort, "--index-port");
+  if (withWeb) await refuseBusyPort(webPort, "--web-port");
+  // Beside the deployment; whoever waits for it hears of its failure.
+  const built = withWeb ? buildWeb() : Promise.resolve();
+  built.catch(() => undefined);
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
@@ -169,6 +192,7 @@ async function main(): Promise<void> {
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
   let index: Index | undefined;
+  let web: WebServer | undefined;
   // Each run has a chain of its own, and so a keeper and an index that remember nothing.
   const state = mkdtempSync(join(tmpdir(), "breakwater-start-"));
   try {
@@ -234,6 +258,12 @@ async function main(): Promise<void> {
       });
     }
 
+    if (withWeb) {
+      await built;
+      web = await serveWeb({ port: webPort, rpcUrl, deployment: local.addresses });
+      say("web", `${web.url}: markets, positions, trades; works with any wallet in the browser`);
+    }
+
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;
     for (let count = 1; !signal.aborted; count++) {
@@ -271,6 +301,7 @@ async function main(): Promise<void> {
     // Requests that were under way fail when the chain goes; nobody waits for them any more.
     process.on("unhandledRejection", () => undefined);
     stopping.abort();
+    await web?.close();
     if (keeper) await stopKeeper(keeper);
     await index?.stop();
     rmSync(state, { recursive: true });

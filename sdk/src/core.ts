@@ -12,6 +12,7 @@ export * from "./core/ramp.ts";
 export * from "./core/rate.ts";
 export * from "./core/risk.ts";
 export * from "./core/replay.ts";
+export * from "./core/rungs.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";
