@@ -7,6 +7,7 @@ export {
   type ProtocolEvent,
   type WatchOptions,
   readEvents,
+  readLogs,
   watchEvents,
 } from "./chain/events.ts";
 export * from "./chain/markets.ts";

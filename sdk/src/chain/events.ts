@@ -73,7 +73,7 @@ export type EventName = AnyEvent["name"];
 export type ProtocolEvent<N extends EventName = EventName> = Extract<AnyEvent, { name: N }>;
 
 /** Nodes bound how many blocks one question may span. */
-export const BLOCKS_PER_CALL = 5_000;
+const BLOCKS_PER_CALL = 5_000;
 
 /** The logs from block `from` to `to`, both included, in their order: by as many blocks as the node answers for. */
 export async function readLogs(provider: Provider, filter: Filter, from: number, to: number): Promise<Log[]> {

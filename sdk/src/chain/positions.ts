@@ -4,7 +4,7 @@ import { type Figures, figuresOf } from "../core/leverage.ts";
 import { Vault__factory } from "../types/index.ts";
 import type { PositionViewStructOutput } from "../types/Lens.ts";
 import { type Contracts, providerOf } from "./connect.ts";
-import { BLOCKS_PER_CALL } from "./events.ts";
+import { readLogs } from "./events.ts";
 import { type MarketReading, positionOfView } from "./markets.ts";
 
 // What an account has, whichever sub-accounts it is in.
@@ -32,17 +32,17 @@ export function openAccount(contracts: Contracts, owner: string) {
 
   async function findSubs(block: number): Promise<void> {
     const address = addresses.markets.map(({ vault }) => vault);
-    for (let fromBlock = next; fromBlock <= block; fromBlock += BLOCKS_PER_CALL) {
-      const range = { address, fromBlock, toBlock: Math.min(fromBlock + BLOCKS_PER_CALL - 1, block) };
-      const logs = await Promise.all([
-        providerOf(contracts).getLogs({ ...range, topics: [adjust, topic] }),
-        providerOf(contracts).getLogs({ ...range, topics: [transfer, null, topic] }),
-      ]);
-      for (const log of logs.flat()) {
-        const { args } = abi.parseLog(log)!;
-        const sub = (log.topics[0] === adjust ? args["sub"] : args["toSub"]) as bigint;
-        subs.get(log.address.toLowerCase())?.add(sub);
-      }
+    const provider = providerOf(contracts);
+    const logs = await Promise.all(
+      [
+        [adjust, topic],
+        [transfer, null, topic],
+      ].map(async (topics) => readLogs(provider, { address, topics }, next, block)),
+    );
+    for (const log of logs.flat()) {
+      const { args } = abi.parseLog(log)!;
+      const sub = (log.topics[0] === adjust ? args["sub"] : args["toSub"]) as bigint;
+      subs.get(log.address.toLowerCase())?.add(sub);
     }
     next = Math.max(addresses.startBlock, block + 1 - READ_AGAIN);
   }
