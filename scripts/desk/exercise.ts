@@ -5,16 +5,24 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import {
+  checkAgainstChain,
+  formatDuration,
+  type Proposal,
+  propose,
+  readStatus,
+  sign,
+  toJson,
+} from "@breakwater/sdk/desk";
 import { config, network } from "hardhat";
 
 import { writeAddresses } from "../../deploy/deploy.ts";
 import { deployLocal } from "../../deploy/local.ts";
 import { readParameters } from "../../deploy/parameters.ts";
-import { type Desk, formatDuration, openDesk, toJson } from "./chain.ts";
+import { openRpcDesk, type RpcDesk } from "./chain.ts";
 import { execute } from "./execute.ts";
-import { propose, type Proposal, readProposal, writeProposal } from "./proposal.ts";
-import { checkAgainstChain, openSigner, sign, signaturesBeside } from "./sign.ts";
-import { readStatus } from "./status.ts";
+import { readProposal, signaturesBeside, writeProposal, writeSignature } from "./files.ts";
+import { openSigner } from "./keys.ts";
 
 const CANARY = "canary-usdc";
 const PAUSE = "30m";
@@ -51,13 +59,13 @@ export async function exercise(options: {
   const rpc = `http://127.0.0.1:${port}`;
   const connection = await network.create({ network: "localhost", override: { url: rpc } });
   const stateId = `chain-31337-${port}`;
-  let desk: Desk | undefined;
+  let desk: RpcDesk | undefined;
   try {
     const parameters = parametersWithCanary();
     const local = await deployLocal(connection, { parameters, stateId });
     const directory = await mkdtemp(join(tmpdir(), "breakwater-exercise-"));
     const addresses = writeAddresses(local.addresses, directory);
-    desk = await openDesk(rpc, addresses);
+    desk = await openRpcDesk(rpc, addresses);
     const report = await play(desk, {
       ...options,
       directory,
@@ -90,7 +98,7 @@ interface Stage {
   passTo: (time: bigint) => Promise<void>;
 }
 
-async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
+async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
   const steps: ExerciseReport["steps"] = [];
   const timed = async (step: string, work: () => Promise<string>) => {
     const from = performance.now();
@@ -125,17 +133,16 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
   for (const at of [0, 1]) {
     await timed(`signature ${at + 1}`, async () => {
       if (stage.wait) return waitForSignature(desk, file, proposal, at, stage.say);
-      const { owners, cost } = await checkAgainstChain(desk, proposal);
-      const signer = await openSigner({ account: stage.owners[at], keyEnv: "" }, desk.rpc);
-      const signed = await sign(proposal, file, signer, owners, cost);
-      signer.provider?.destroy();
-      return signed.address;
+      const checked = await checkAgainstChain(desk, proposal);
+      const owner = await openSigner({ account: stage.owners[at], keyEnv: "" }, desk.provider);
+      const signature = await sign(proposal, owner, checked);
+      await writeSignature(file, signature);
+      return signature.signer;
     });
   }
   await timed("paused", async () => {
-    const sender = await openSigner({ account: stage.owners[2], keyEnv: "" }, desk.rpc);
+    const sender = await openSigner({ account: stage.owners[2], keyEnv: "" }, desk.provider);
     const { effect } = await execute(desk, proposal, await signaturesBeside(file, proposal), sender, false);
-    sender.provider?.destroy();
     await levelIs("LiquidationsPaused");
     return effect;
   });
@@ -170,7 +177,7 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
 }
 
 async function waitForSignature(
-  desk: Desk,
+  desk: RpcDesk,
   file: string,
   proposal: Proposal,
   have: number,

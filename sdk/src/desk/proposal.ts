@@ -1,16 +1,12 @@
-// The files that travel between signers: a proposal, its twin for Safe's Transaction Builder, and one file a signature.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+// A proposal: a Safe's transaction with what it means, costs and hashes to, as its owners pass it on.
+import { getAddress, TypedDataEncoder, ZeroAddress } from "ethers";
 
-import { calculateSafeTransactionHash } from "@safe-global/protocol-kit";
-import type { Addresses } from "@breakwater/sdk/addresses";
-import { getAddress, isAddress, TypedDataEncoder, ZeroAddress } from "ethers";
-import { z } from "zod";
-
+import { type Addresses, contractAddress } from "../addresses.ts";
+import { Fields } from "../fields.ts";
 import type { About, Options } from "./action.ts";
 import { ACTIONS } from "./actions.ts";
+import type { Cost } from "./cost.ts";
 import {
-  addressOf,
   type Desk,
   formatTime,
   INTERFACES,
@@ -18,10 +14,8 @@ import {
   parseDuration,
   Refusal,
   safeOf,
-  toJson,
   whoIs,
-} from "./chain.ts";
-import type { Cost } from "./cost.ts";
+} from "./desk.ts";
 import {
   type Call,
   type Intent,
@@ -31,11 +25,107 @@ import {
   scheduledOperations,
 } from "./intent.ts";
 
-const SAFE_VERSION = "1.5.0";
-/** Neither a delegate call nor a creation. */
-// The kit exports the type and not its values.
-// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
-const CALL = 0 as Parameters<typeof calculateSafeTransactionHash>[1]["operation"];
+/** A cost as it is written down. */
+export interface StatedFigure {
+  name: string;
+  value: bigint;
+}
+
+export interface Hashes {
+  domain: string;
+  message: string;
+  safeTransaction: string;
+}
+
+export interface Proposal {
+  kind: typeof PROPOSAL;
+  action: string;
+  intent: string[];
+  chainId: number;
+  safe: string;
+  /** Of a guardian's approval: what its hash stands for. */
+  about?: About | undefined;
+  /** Not on the menu, and so not here: value, operation, gas and refund, all 0. */
+  transaction: SafeTransaction;
+  hashes: Hashes;
+  expiresAt: number;
+  cost: { figures: StatedFigure[]; words: string[] };
+}
+
+const PROPOSAL = "breakwater-desk-proposal-1";
+
+/** What somebody passed on. What it says of itself is checked by verifyProposal. */
+export function parseProposal(json: unknown): Proposal {
+  const root = fieldsOf(json, "a proposal");
+  root.only(
+    "kind",
+    "action",
+    "intent",
+    "chainId",
+    "safe",
+    "about",
+    "transaction",
+    "hashes",
+    "expiresAt",
+    "cost",
+  );
+  root.matching("kind", PROPOSAL, new RegExp(`^${PROPOSAL}$`));
+  const transaction = root.object("transaction").only("to", "data", "nonce");
+  const hashes = root.object("hashes").only("domain", "message", "safeTransaction");
+  const cost = root.object("cost").only("figures", "words");
+  return {
+    kind: PROPOSAL,
+    action: root.text("action"),
+    intent: root.texts("intent"),
+    chainId: root.integer("chainId"),
+    safe: getAddress(root.address("safe")),
+    about: root.has("about") ? aboutOf(root.object("about")) : undefined,
+    transaction: {
+      to: getAddress(transaction.address("to")),
+      data: transaction.matching("data", "bytes", /^0x([0-9a-f]{2})*$/),
+      nonce: transaction.integer("nonce"),
+    },
+    hashes: {
+      domain: hashOf(hashes, "domain"),
+      message: hashOf(hashes, "message"),
+      safeTransaction: hashOf(hashes, "safeTransaction"),
+    },
+    expiresAt: root.integer("expiresAt"),
+    cost: { figures: figuresOf(cost, "figures"), words: cost.texts("words") },
+  };
+}
+
+function aboutOf(fields: Fields): About {
+  fields.only("account", "action", "newOwner", "nonce", "deadline");
+  return {
+    account: getAddress(fields.address("account")),
+    action: fields.integer("action"),
+    newOwner: getAddress(fields.address("newOwner")),
+    nonce: fields.matching("nonce", "a number", /^\d+$/),
+    deadline: fields.integer("deadline"),
+  };
+}
+
+export function fieldsOf(json: unknown, what: string): Fields {
+  return new Fields("", json, (where, expected, value) => {
+    const is = value === undefined ? "missing" : JSON.stringify(value);
+    return new Refusal(`not ${what} of this desk: ${where || "it"} must be ${expected}, but is ${is}`);
+  });
+}
+
+export const hashOf = (fields: Fields, key: string) => fields.matching(key, "a hash", /^0x[0-9a-f]{64}$/);
+
+export const figuresOf = (fields: Fields, key: string): StatedFigure[] =>
+  fields.array(key).map((figure) => {
+    const { name, value } = {
+      name: figure.only("name", "value").text("name"),
+      value: figure.matching("value", "a number", /^\d+$/),
+    };
+    return { name, value: BigInt(value) };
+  });
+
+// ---------------------------------------------------------------- hashes
+
 export const SAFE_TX = {
   SafeTx: [
     ["to", "address"],
@@ -51,75 +141,34 @@ export const SAFE_TX = {
   ].map(([name, type]) => ({ name: name!, type: type! })),
 };
 
-const address = z.string().refine(isAddress, "not an address").transform(getAddress);
-const hash = z.string().regex(/^0x[0-9a-f]{64}$/);
-const whole = z.string().regex(/^\d+$/).transform(BigInt);
-
-const figures = z.array(z.strictObject({ name: z.string(), value: whole }));
-
-const proposalSchema = z.strictObject({
-  kind: z.literal("breakwater-desk-proposal-1"),
-  action: z.string(),
-  intent: z.array(z.string()),
-  chainId: z.int(),
-  safe: address,
-  /** Of a guardian's approval: what its hash stands for. */
-  about: z
-    .strictObject({
-      account: address,
-      action: z.int(),
-      newOwner: address,
-      nonce: z.string().regex(/^\d+$/),
-      deadline: z.int(),
-    })
-    .optional(),
-  /** Not on the menu, and so not in the file: value, operation, gas and refund, all 0. */
-  transaction: z.strictObject({
-    to: address,
-    data: z.string().regex(/^0x([0-9a-f]{2})*$/),
-    nonce: z.int().min(0),
-  }),
-  hashes: z.strictObject({ domain: hash, message: hash, safeTransaction: hash }),
-  expiresAt: z.int(),
-  cost: z.strictObject({
-    figures,
-    words: z.array(z.string()),
-  }),
-});
-export type Proposal = z.infer<typeof proposalSchema>;
-
-const signatureSchema = z.strictObject({
-  kind: z.literal("breakwater-desk-signature-1"),
-  safeTransactionHash: hash,
-  /** As the signer saw them, on the signer's own desk: the Safe's hash covers neither. */
-  expiresAt: z.int(),
-  cost: figures,
-  signer: address,
-  signature: z.string().regex(/^0x[0-9a-f]{130}$/),
-});
-export type SignatureFile = z.infer<typeof signatureSchema>;
-
-// ---------------------------------------------------------------- hashes
-
-/** With the fields that are 0 on the menu, as ethers and protocol-kit take it. */
-export function wholeOf({ to, data, nonce }: SafeTransaction) {
-  const none = { value: "0", operation: CALL, safeTxGas: "0", baseGas: "0", gasPrice: "0" };
-  return { to, data, nonce, ...none, gasToken: ZeroAddress, refundReceiver: ZeroAddress };
+/** What EIP-712 signs of a Safe's transaction; operation 0 is neither a delegate call nor a creation. */
+export function typedDataOf(chainId: number, safe: string, { to, data, nonce }: SafeTransaction) {
+  return {
+    domain: { chainId, verifyingContract: safe },
+    types: SAFE_TX,
+    message: {
+      to,
+      value: 0n,
+      data,
+      operation: 0,
+      safeTxGas: 0n,
+      baseGas: 0n,
+      gasPrice: 0n,
+      gasToken: ZeroAddress,
+      refundReceiver: ZeroAddress,
+      nonce,
+    },
+  };
 }
 
 /** The three hashes that a hardware wallet or Safe's own tools show. */
-export function hashesOf(chainId: number, safe: string, transaction: SafeTransaction): Proposal["hashes"] {
-  const domain = { chainId, verifyingContract: safe };
-  const message = wholeOf(transaction);
-  const hashes = {
+export function hashesOf(chainId: number, safe: string, transaction: SafeTransaction): Hashes {
+  const { domain, types, message } = typedDataOf(chainId, safe, transaction);
+  return {
     domain: TypedDataEncoder.hashDomain(domain),
-    message: TypedDataEncoder.hashStruct("SafeTx", SAFE_TX, message),
-    safeTransaction: TypedDataEncoder.hash(domain, SAFE_TX, message),
+    message: TypedDataEncoder.hashStruct("SafeTx", types, message),
+    safeTransaction: TypedDataEncoder.hash(domain, types, message),
   };
-  // Safe's own code has to come to the same.
-  const kits = calculateSafeTransactionHash(safe, message, SAFE_VERSION, BigInt(chainId));
-  if (kits !== hashes.safeTransaction) throw new Error(`two hashes: ${kits} and ${hashes.safeTransaction}`);
-  return hashes;
 }
 
 // ---------------------------------------------------------------- making one
@@ -138,12 +187,12 @@ export async function propose(desk: Desk, action: string, options: Options): Pro
   const transaction = { ...to, nonce };
   const intent = intentOf(desk.addresses, safe, transaction, about);
   return {
-    kind: "breakwater-desk-proposal-1",
+    kind: PROPOSAL,
     action: intent.action,
     intent: intent.words,
     chainId: desk.chainId,
     safe,
-    ...(about ? { about } : {}),
+    about,
     transaction,
     hashes: hashesOf(desk.chainId, safe, transaction),
     expiresAt,
@@ -163,11 +212,17 @@ export async function costOf(desk: Desk, { step, entry, call }: Intent): Promise
   return entry.cost(desk, call);
 }
 
+/** What it costs now to leave it. */
+export async function omissionOf(desk: Desk, { step, entry, call }: Intent): Promise<string[]> {
+  if (step === "cancel" || !call || !entry?.omission) return [];
+  return entry.omission(desk, call);
+}
+
 async function callOf(
   desk: Desk,
   action: string,
   options: Options,
-): Promise<{ safe: string; call: Call; expires: string; about?: About }> {
+): Promise<{ safe: string; call: Call; expires: string; about?: About | undefined }> {
   const { addresses } = desk;
   if (action === "void") {
     const safe = safeOf(addresses, String(options.safe));
@@ -178,7 +233,7 @@ async function callOf(
     if (!operation)
       throw new Refusal(`nothing is scheduled as ${String(options.operation)}: see desk status`);
     const { caller, to, data, executableAt } = operation;
-    const manager = addressOf(addresses, "AccessManager");
+    const manager = contractAddress(addresses, "AccessManager");
     if (action === "cancel") {
       const call = { to: manager, data: encode("AccessManager", "cancel", [caller, to, data]) };
       return { safe: safeOf(addresses, String(options.safe ?? "pauser")), call, expires: "1h" };
@@ -229,47 +284,7 @@ async function stepOf(
   };
 }
 
-// ---------------------------------------------------------------- files
-
-export async function writeProposal(file: string, proposal: Proposal): Promise<string> {
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, `${toJson(proposal)}\n`);
-  const builder = file.replace(/(\.json)?$/, ".builder.json");
-  const { to, data, nonce } = proposal.transaction;
-  await writeFile(
-    builder,
-    `${toJson({
-      version: "1.0",
-      chainId: String(proposal.chainId),
-      createdAt: Date.now(),
-      meta: {
-        name: `Breakwater: ${proposal.action}`,
-        description: [...proposal.intent, `nonce ${nonce}`].join("; "),
-        txBuilderVersion: "1.18.0",
-        createdFromSafeAddress: proposal.safe,
-      },
-      transactions: [{ to, value: "0", data, contractMethod: null, contractInputsValues: null }],
-    })}\n`,
-  );
-  return builder;
-}
-
-export const readProposal = async (file: string): Promise<Proposal> =>
-  read(file, proposalSchema, "a proposal");
-export const readSignature = async (file: string): Promise<SignatureFile> =>
-  read(file, signatureSchema, "a signature");
-
-async function read<T>(file: string, schema: z.ZodType<T>, what: string): Promise<T> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    throw new Refusal(`${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  throw new Refusal(`${file} is not ${what} of this desk:\n${z.prettifyError(result.error)}`);
-}
+// ---------------------------------------------------------------- checking one
 
 /**
  * Recomputes everything that a file claims from the bytes, with no chain. Refuses a file whose words, hashes or Safe are
@@ -302,11 +317,26 @@ export function verifyProposal(addresses: Addresses, proposal: Proposal): Intent
   return intent;
 }
 
-/** PROPOSAL.json → PROPOSAL.0xSigner.sig.json, beside it. */
-export function signatureFile(proposal: string, signer: string): string {
-  return proposal.replace(/(\.json)?$/, `.${signer}.sig.json`);
+// ---------------------------------------------------------------- for other tools
+
+/** The same call for Safe's Transaction Builder. */
+export function builderOf({ chainId, safe, action, intent, transaction }: Proposal) {
+  const { to, data, nonce } = transaction;
+  return {
+    version: "1.0",
+    chainId: String(chainId),
+    createdAt: Date.now(),
+    meta: {
+      name: `Breakwater: ${action}`,
+      description: [...intent, `nonce ${nonce}`].join("; "),
+      txBuilderVersion: "1.18.0",
+      createdFromSafeAddress: safe,
+    },
+    transactions: [{ to, value: "0", data, contractMethod: null, contractInputsValues: null }],
+  };
 }
 
-export function belongsTo(proposal: string, file: string): boolean {
-  return file.startsWith(basename(proposal).replace(/(\.json)?$/, ".0x")) && file.endsWith(".sig.json");
+/** As it is passed on; numbers that a double does not hold are texts. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? each.toString() : each), 2);
 }

@@ -1,19 +1,17 @@
 // What signers look at before they decide: every market, and what the governor has scheduled.
-import type { MarketAddresses } from "@breakwater/sdk/addresses";
-import { BRAKE_LEVELS, PRICE_STATES } from "@breakwater/sdk/chain";
-import { BPS, formatAmount, formatBps, formatPercent, formatPrice, Q128, WAD } from "@breakwater/sdk/core";
+import type { MarketAddresses } from "../addresses.ts";
+import { BRAKE_LEVELS, PRICE_STATES } from "../chain/markets.ts";
 import {
   AggregatorV3Interface__factory,
   InverseOracleAdapter__factory,
   ITwapPool__factory,
   OracleAdapter__factory,
-} from "@breakwater/sdk/types";
-
-import { decodeReason } from "./actions.ts";
-import { type Desk, formatDuration, formatTime } from "./chain.ts";
+} from "../types/index.ts";
+import { FALLS } from "./cost.ts";
+import { type Desk, formatDuration, formatReason } from "./desk.ts";
 import { type Scheduled, scheduledOperations } from "./intent.ts";
 
-const FALLS = [0n, 500n, 1_000n, 2_000n];
+const NOW_AND_AFTER = [0n, ...FALLS];
 
 export interface Source {
   name: string;
@@ -59,7 +57,7 @@ async function marketStatus(desk: Desk, reading: Reading, block: number, time: b
   const [state, budgets, atFalls, sources, vetoLeft] = await Promise.all([
     desk.brake.stateOf(vault),
     desk.brake.budgetOf(vault),
-    desk.lens.liquidatableUnder(vault, FALLS),
+    desk.lens.liquidatableUnder(vault, NOW_AND_AFTER),
     readSources(desk, market, time),
     vetoOf(desk, market),
   ]);
@@ -90,7 +88,7 @@ async function marketStatus(desk: Desk, reading: Reading, block: number, time: b
       total: view.totalDebt,
       pot: view.potDebt,
       /** By fall in basis points; token units. */
-      liquidatable: Object.fromEntries(FALLS.map((fall, at) => [String(fall), atFalls[at]!])),
+      liquidatable: Object.fromEntries(NOW_AND_AFTER.map((fall, at) => [String(fall), atFalls[at]!])),
     },
     lenders: { cash: view.cash, insurance: view.insurance, utilization: view.utilization },
     keepers: {
@@ -114,7 +112,7 @@ async function marketStatus(desk: Desk, reading: Reading, block: number, time: b
       graceUntil: state.graceUntil,
       liquidationPauses: state.liquidationPauses,
       newRiskPauses: state.newRiskPauses,
-      reason: decodeReason(state.reason),
+      reason: formatReason(state.reason),
       reporter: state.reporter,
     },
     budgets: {
@@ -196,84 +194,3 @@ export async function readSources(desk: Desk, market: MarketAddresses, time: big
 }
 
 const swap = ({ collateral, debt }: MarketAddresses["decimals"]) => ({ collateral: debt, debt: collateral });
-
-// ---------------------------------------------------------------- text
-
-export function statusText({ chainId, block, time, markets, safes, scheduled }: Status): string {
-  const lines = [`Chain ${chainId}, block ${block}, ${formatTime(time)}`];
-  for (const market of markets) lines.push("", ...marketText(market));
-  lines.push("", "Safes");
-  for (const { name, address, nonce, threshold, owners } of safes) {
-    lines.push(`  ${name} ${address}: ${threshold} of ${owners.length}, next nonce ${nonce}`);
-  }
-  lines.push("", scheduled.length === 0 ? "Nothing is scheduled." : `Scheduled (${scheduled.length})`);
-  for (const { id, words, executableAt, expiresAt } of scheduled) {
-    const isReady = executableAt <= time;
-    lines.push(
-      ...words.map((line) => `  ${line}`),
-      `    operation ${id}`,
-      `    executable ${isReady ? "NOW" : `at ${formatTime(executableAt)}, in ${formatDuration(executableAt - time)}`}; ` +
-        `gone at ${formatTime(expiresAt)}`,
-      `    npm run desk -- propose cancel --operation ${id}`,
-    );
-  }
-  return lines.join("\n");
-}
-
-function marketText({
-  id,
-  price,
-  debt,
-  brake,
-  budgets,
-  keepers,
-  lenders,
-  ramp,
-  cascade,
-  symbols,
-  decimals,
-}: MarketStatus) {
-  const amount = (value: bigint) => `${formatAmount(value, decimals.debt, 2)} ${symbols.debt}`;
-  const places = price.high < Q128 ? 8 : 2;
-  const gap = price.low > 0n ? formatPercent(((price.high - price.low) * WAD) / price.low) : "no price";
-  const source = ({ name, price: value, ageSeconds }: Source) =>
-    `${name} ${value === undefined ? "–" : value.toPrecision(7)}${ageSeconds ? `, ${formatDuration(ageSeconds)} old` : ""}`;
-  const counts = [
-    brake.pausedFor > 0n ? `liquidations paused for ${formatDuration(brake.pausedFor)} more` : "",
-    brake.graceFor > 0n ? `grace ends in ${formatDuration(brake.graceFor)}` : "",
-    brake.noNewRiskFor > 0n ? `no new risk for ${formatDuration(brake.noNewRiskFor)} more` : "",
-  ].filter((part) => part !== "");
-  const { last } = keepers;
-  return [
-    `${id}: ${brake.level === "None" ? "open" : brake.level}, price ${price.state}`,
-    `  price         ${formatPrice(price.low, places)} to ${formatPrice(price.high, places)} ${symbols.debt}, apart by ${gap}`,
-    ...price.sources.map((each, at) => `  ${at === 0 ? "sources" : "       "}       ${source(each)}`),
-    `  volatility    ${formatBps(price.volatility)} a day: stress ${formatBps(price.stress)}, max LTV of new risk ${formatBps(price.maxLtvNow)}; ` +
-      `veto of diverged sources ${price.vetoLeft === undefined ? "unknown" : formatDuration(price.vetoLeft)} left`,
-    `  debt          ${amount(debt.total)}, seized and unsold ${formatAmount(debt.pot, decimals.debt, 2)}`,
-    `  liquidatable  ${Object.entries(debt.liquidatable)
-      .map(
-        ([fall, value]) =>
-          `${fall === "0" ? "now" : `−${(BigInt(fall) * 100n) / BPS} %`} ${formatAmount(value, decimals.debt, 0)}`,
-      )
-      .join(", ")}`,
-    `  lenders       cash ${amount(lenders.cash)}, insurance ${amount(lenders.insurance)}, utilization ${formatPercent(lenders.utilization)}`,
-    `  keepers       ${
-      last
-        ? `${keepers.liquidations} liquidations since block ${keepers.sinceBlock}; last ${formatTime(last.time)} by ${last.caller}, ` +
-          `${amount(last.repaid)}, ${last.ticks} ticks`
-        : `no liquidation since block ${keepers.sinceBlock}`
-    }`,
-    `  brake         ${counts.join("; ") || "nothing is paused"}${brake.reason === "none" ? "" : `; last reason: ${brake.reason}, by ${brake.reporter}`}`,
-    `  budgets       liquidations ${formatDuration(budgets.liquidations)} (sentinel ${formatDuration(budgets.sentinelLiquidations)}), ` +
-      `new risk ${formatDuration(budgets.newRisk)} (sentinel ${formatDuration(budgets.sentinelNewRisk)})`,
-    ...(ramp.duration > 0n
-      ? [
-          `  ramp          ${formatDuration(ramp.elapsed)} of ${formatDuration(ramp.duration)}${ramp.windingDown ? ", WINDING DOWN" : ""}`,
-        ]
-      : []),
-    ...(cascade.window > 0n
-      ? [`  cascade       ${formatAmount(cascade.left, 18, 0)} ${symbols.debt} may be liquidated now`]
-      : []),
-  ];
-}
