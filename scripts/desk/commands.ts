@@ -8,6 +8,7 @@ import {
   checkAgainstChain,
   checkSignatures,
   CostRisen,
+  exerciseText,
   type Field,
   formatTime,
   omissionOf,
@@ -191,9 +192,9 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     .option("--json", "print JSON", false)
     .action(async (options: { wait: boolean; report: string; json: boolean }) => {
       // Needs Hardhat, which the other commands do not.
-      const { exercise, exerciseText } = await import("./exercise.ts");
+      const { exercise } = await import("./exercise.ts");
       const report = await exercise({ ...options, say: options.json ? () => undefined : out });
-      out(options.json ? toJson(report) : exerciseText(report, options.report));
+      out(options.json ? toJson(report) : [...exerciseText(report), `Report: ${options.report}`].join("\n"));
     });
 
   for (const each of allOf(program)) {

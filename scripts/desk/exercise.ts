@@ -7,6 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import {
   checkAgainstChain,
+  countPauses,
+  EXERCISE_PAUSE,
+  exercisedPause,
+  type ExerciseReport,
   formatDuration,
   type Proposal,
   propose,
@@ -25,21 +29,7 @@ import { readProposal, signaturesBeside, writeProposal, writeSignature } from ".
 import { openSigner } from "./keys.ts";
 
 const CANARY = "canary-usdc";
-const PAUSE = "30m";
 const WAIT_MS = 15 * 60_000;
-
-export interface ExerciseReport {
-  startedAt: string;
-  market: string;
-  signedBy: "people" | "the exercise itself";
-  /** Wall-clock milliseconds of each step. */
-  steps: { step: string; milliseconds: number; found: string }[];
-  alertToPausedMilliseconds: number;
-  /** On the chain's clock. */
-  pausedSeconds: number;
-  graceSeconds: number;
-  otherMarketsUntouched: boolean;
-}
 
 /** The parameters of a local chain with a copy of the first market, for exercises only. */
 function parametersWithCanary() {
@@ -115,6 +105,7 @@ async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
   };
   const file = join(stage.directory, "exercise.json");
   const startedAt = new Date().toISOString();
+  const before = await countPauses(desk);
   const started = performance.now();
 
   await timed("alert", async () => {
@@ -125,7 +116,7 @@ async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
     return `${CANARY}: the first feed is 30 % low, the price is ${state}`;
   });
   await timed("proposal", async () => {
-    const options = { market: CANARY, for: PAUSE, reason: "exercise" };
+    const options = { market: CANARY, for: EXERCISE_PAUSE, reason: "exercise" };
     await writeProposal(file, await propose(desk, "pause-liquidations", options));
     return file;
   });
@@ -148,11 +139,7 @@ async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
   });
   const alertToPausedMilliseconds = Math.round(performance.now() - started);
   const state = await desk.brake.stateOf(market.vault);
-  const others = await Promise.all(
-    desk.addresses.markets
-      .filter(({ id }) => id !== CANARY)
-      .map(async ({ vault }) => desk.brake.stateOf(vault)),
-  );
+  const pause = await exercisedPause(desk, CANARY, before);
   await timed("lapse into grace", async () => {
     await stage.passTo(state.pausedUntil);
     return levelIs("Grace");
@@ -168,11 +155,7 @@ async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
     signedBy: stage.wait ? "people" : "the exercise itself",
     steps,
     alertToPausedMilliseconds,
-    pausedSeconds: Number(state.pausedUntil - state.pausedAt),
-    graceSeconds: Number(state.graceUntil - state.pausedUntil),
-    otherMarketsUntouched: others.every(
-      ({ level, liquidationPauses }) => level === 0n && liquidationPauses === 0n,
-    ),
+    ...pause,
   };
 }
 
@@ -193,14 +176,4 @@ async function waitForSignature(
     await sleep(500);
   }
   throw new Error(`no signature within ${formatDuration(WAIT_MS / 1_000)}`);
-}
-
-export function exerciseText(report: ExerciseReport, file: string): string {
-  const { alertToPausedMilliseconds, pausedSeconds, graceSeconds, otherMarketsUntouched } = report;
-  return [
-    `From alert to paused: ${(alertToPausedMilliseconds / 1_000).toFixed(1)} s, signed by ${report.signedBy}`,
-    `Paused for ${formatDuration(pausedSeconds)}, grace of ${formatDuration(graceSeconds)}, both ended by themselves`,
-    otherMarketsUntouched ? "No other market was touched." : "ANOTHER MARKET WAS PAUSED TOO.",
-    `Report: ${file}`,
-  ].join("\n");
 }

@@ -5,6 +5,7 @@ export * from "./desk/actions.ts";
 export * from "./desk/cost.ts";
 export * from "./desk/desk.ts";
 export * from "./desk/execution.ts";
+export * from "./desk/exercise.ts";
 export * from "./desk/intent.ts";
 export * from "./desk/proposal.ts";
 export * from "./desk/signatures.ts";
