@@ -11,6 +11,7 @@ import {
   exerciseText,
   type Field,
   formatTime,
+  nameOf,
   omissionOf,
   type Options,
   type OwnerSignature,
@@ -28,7 +29,7 @@ import { Command, CommanderError } from "commander";
 import { DEFAULT_RPC, openRpcDesk, readAddresses, type RpcDesk } from "./chain.ts";
 import { execute } from "./execute.ts";
 import { readProposal, readSignature, signaturesBeside, writeProposal, writeSignature } from "./files.ts";
-import { confirmed, type KeyOptions, openSigner } from "./keys.ts";
+import { confirmed, type KeyOptions, openSigner, ownerOf } from "./keys.ts";
 import { decision, statusText } from "./text.ts";
 
 export interface Output {
@@ -76,7 +77,7 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
   for (const [name, { summary, expires, fields, isDelayed }] of Object.entries(menu)) {
     const command = common(proposals.command(name))
       .description(summary + (isDelayed ? " (schedules it; then execute)" : ""))
-      .option("--file <file>", "to write (desk/NAME-NONCE.json)")
+      .option("--file <file>", "to write (desk/ACTION-SAFE-NONCE.json)")
       .option("--expires <duration>", "how long signatures may be collected", expires)
       .option("--nonce <number>", "a later one than the Safe's next");
     for (const field of fields) {
@@ -88,10 +89,9 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
         const missing = fields.find((field) => !field.isOptional && options[field.name] === undefined);
         if (missing) throw new Refusal(`${flagOf(missing)} is missing`);
         const proposal = await propose(desk, name, options);
-        const { safe, transaction, cost } = proposal;
-        const isPauser = safe === desk.addresses.safes.pauser;
-        const fallback = `${name}-${isPauser ? "pauser" : "governor"}-${transaction.nonce}.json`;
-        const file = typeof options.file === "string" ? options.file : join("desk", fallback);
+        const { cost } = proposal;
+        const file =
+          typeof options.file === "string" ? options.file : join("desk", nameOf(desk.addresses, proposal));
         const builder = await writeProposal(file, proposal);
         const intent = verifyProposal(desk.addresses, proposal);
         const omission = await omissionOf(desk, intent);
@@ -115,7 +115,11 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
         const omission = await omissionOf(desk, intent);
         if (!options.json) out(decision(desk.addresses, proposal, intent, cost, omission));
         await confirmed(options.yes);
-        const signature = await sign(proposal, await openSigner(options, desk.provider), checked);
+        const signature = await sign(
+          proposal,
+          await ownerOf(await openSigner(options, desk.provider)),
+          checked,
+        );
         const written = await writeSignature(file, signature);
         const { signer: address } = signature;
         say(

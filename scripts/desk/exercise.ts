@@ -26,7 +26,7 @@ import { readParameters } from "../../deploy/parameters.ts";
 import { openRpcDesk, type RpcDesk } from "./chain.ts";
 import { execute } from "./execute.ts";
 import { readProposal, signaturesBeside, writeProposal, writeSignature } from "./files.ts";
-import { openSigner } from "./keys.ts";
+import { openSigner, ownerOf } from "./keys.ts";
 
 const CANARY = "canary-usdc";
 const WAIT_MS = 15 * 60_000;
@@ -126,7 +126,7 @@ async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
       if (stage.wait) return waitForSignature(desk, file, proposal, at, stage.say);
       const checked = await checkAgainstChain(desk, proposal);
       const owner = await openSigner({ account: stage.owners[at], keyEnv: "" }, desk.provider);
-      const signature = await sign(proposal, owner, checked);
+      const signature = await sign(proposal, await ownerOf(owner), checked);
       await writeSignature(file, signature);
       return signature.signer;
     });

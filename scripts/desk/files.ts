@@ -3,19 +3,21 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import {
+  builderNameOf,
   builderOf,
   type OwnerSignature,
   parseProposal,
   parseSignature,
   type Proposal,
   Refusal,
+  signatureNameOf,
   toJson,
 } from "@breakwater/sdk/desk";
 
 export async function writeProposal(file: string, proposal: Proposal): Promise<string> {
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${toJson(proposal)}\n`);
-  const builder = file.replace(/(\.json)?$/, ".builder.json");
+  const builder = builderNameOf(file);
   await writeFile(builder, `${toJson(builderOf(proposal))}\n`);
   return builder;
 }
@@ -31,9 +33,8 @@ async function read<T>(file: string, parse: (json: unknown) => T): Promise<T> {
   }
 }
 
-/** PROPOSAL.json → PROPOSAL.0xSigner.sig.json, beside it. */
 export async function writeSignature(proposal: string, signature: OwnerSignature): Promise<string> {
-  const file = proposal.replace(/(\.json)?$/, `.${signature.signer}.sig.json`);
+  const file = signatureNameOf(proposal, signature.signer);
   await writeFile(file, `${toJson(signature)}\n`);
   return file;
 }

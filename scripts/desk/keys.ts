@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 
-import { parseAddress, Refusal } from "@breakwater/sdk/desk";
+import { type Owner, parseAddress, Refusal } from "@breakwater/sdk/desk";
 import { type JsonRpcProvider, JsonRpcSigner, type Signer, Wallet } from "ethers";
 
 export interface KeyOptions {
@@ -39,6 +39,14 @@ export async function openSigner(
     // Never the value.
     throw new Refusal(`$${keyEnv} is no private key`);
   }
+}
+
+/** As the desk asks for signatures. */
+export async function ownerOf(signer: Signer): Promise<Owner> {
+  return {
+    address: await signer.getAddress(),
+    sign: async ({ domain, types, message }) => signer.signTypedData(domain, types, message),
+  };
 }
 
 async function askHidden(question: string): Promise<string> {

@@ -9,6 +9,7 @@ import { network } from "hardhat";
 
 import { deployLocal } from "../../deploy/local.ts";
 import { ROLES } from "../../deploy/roles.ts";
+import { ownerOf } from "../../scripts/desk/keys.ts";
 import { fundLenders } from "../../scripts/start/book.ts";
 import {
   checkAgainstChain,
@@ -32,6 +33,7 @@ import {
   toJson,
   verifyProposal,
 } from "../../sdk/src/desk.ts";
+import type { TypedData } from "../../sdk/src/chain.ts";
 import { MAX_UINT256 } from "../support/market.ts";
 
 const connection = await network.create();
@@ -46,7 +48,9 @@ async function deployed() {
     propose(desk, "pause-liquidations", { market: MARKET, for: "2h", reason: "test", ...options });
   const signed = async (proposal: Proposal, ...owners: number[]) => {
     const checked = await checkAgainstChain(desk, proposal);
-    return Promise.all(owners.map(async (at) => sign(proposal, local.signers.pausers[at]!, checked)));
+    return Promise.all(
+      owners.map(async (at) => sign(proposal, await ownerOf(local.signers.pausers[at]!), checked)),
+    );
   };
   return { ...local, desk, pause, signed };
 }
@@ -126,13 +130,15 @@ describe("SDK desk", () => {
   it("makes of a wallet's parity of 0 or 1 what a Safe takes for a signature of an owner", async () => {
     const { desk, pause, signers } = await load();
     const proposal = await pause();
-    const [owner] = signers.pausers;
+    const owner = await ownerOf(signers.pausers[0]!);
     const checked = await checkAgainstChain(desk, proposal);
-    const usual = await sign(proposal, owner!, checked);
-    const wallet = Object.create(owner!) as typeof owner & object;
-    wallet.signTypedData = async (...args) =>
-      (await owner!.signTypedData(...args)).replace(/1b$/, "00").replace(/1c$/, "01");
-    expect(await sign(proposal, wallet, checked)).to.deep.equal(usual);
+    const usual = await sign(proposal, owner, checked);
+    const old = async (data: TypedData) => (await owner.sign(data)).replace(/1b$/, "00").replace(/1c$/, "01");
+    expect(await sign(proposal, { ...owner, sign: old }, checked)).to.deep.equal(usual);
+
+    // Nor does it take the signature of whoever else the wallet has open.
+    const { sign: another } = await ownerOf(signers.pausers[1]!);
+    await refused(sign(proposal, { ...owner, sign: another }, checked), /is no signature of/);
   });
 
   it("refuses what is not a proposal or a signature, and names the field", async () => {
@@ -179,7 +185,9 @@ describe("SDK desk", () => {
     const proposal = await propose(desk, "set-reserve-factor", { market: MARKET, percent: "12" });
     const checked = await checkAgainstChain(desk, proposal);
     const owners = signers.governors.slice(0, 3);
-    const signatures = await Promise.all(owners.map(async (owner) => sign(proposal, owner, checked)));
+    const signatures = await Promise.all(
+      owners.map(async (owner) => sign(proposal, await ownerOf(owner), checked)),
+    );
     expect(await scheduledOperations(desk)).to.deep.equal([]);
     const { to, data } = await executionOf(desk, proposal, signatures, from);
     await (await sender!.sendTransaction({ to, data })).wait();

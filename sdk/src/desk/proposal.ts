@@ -13,6 +13,7 @@ import {
   parseAddress,
   parseDuration,
   Refusal,
+  SAFES,
   safeOf,
   whoIs,
 } from "./desk.ts";
@@ -144,7 +145,7 @@ export const SAFE_TX = {
 /** What EIP-712 signs of a Safe's transaction; operation 0 is neither a delegate call nor a creation. */
 export function typedDataOf(chainId: number, safe: string, { to, data, nonce }: SafeTransaction) {
   return {
-    domain: { chainId, verifyingContract: safe },
+    domain: { chainId: BigInt(chainId), verifyingContract: safe },
     types: SAFE_TX,
     message: {
       to,
@@ -317,7 +318,23 @@ export function verifyProposal(addresses: Addresses, proposal: Proposal): Intent
   return intent;
 }
 
-// ---------------------------------------------------------------- for other tools
+// ---------------------------------------------------------------- as it is passed on
+
+/** What its file is called. */
+export function nameOf({ safes }: Addresses, { action, safe, transaction }: Proposal): string {
+  const name = SAFES.find((each) => safes[each] === safe) ?? safe;
+  return `${action}-${name}-${transaction.nonce}.json`;
+}
+
+/** What a signature's file is called, beside its proposal's: PROPOSAL.0xSigner.sig.json. */
+export function signatureNameOf(proposal: string, signer: string): string {
+  return proposal.replace(/(\.json)?$/, `.${signer}.sig.json`);
+}
+
+/** The name of the twin for Safe's Transaction Builder. */
+export function builderNameOf(proposal: string): string {
+  return proposal.replace(/(\.json)?$/, ".builder.json");
+}
 
 /** The same call for Safe's Transaction Builder. */
 export function builderOf({ chainId, safe, action, intent, transaction }: Proposal) {

@@ -1,6 +1,7 @@
 // Signatures of a proposal: made by a wallet, passed on one by one, checked against the Safe.
-import { getAddress, Signature, type Signer, verifyTypedData } from "ethers";
+import { getAddress, Signature, verifyTypedData } from "ethers";
 
+import type { TypedData } from "../chain/transactions.ts";
 import type { Cost } from "./cost.ts";
 import { type Desk, formatTime, Refusal } from "./desk.ts";
 import type { Intent } from "./intent.ts";
@@ -104,20 +105,25 @@ export function risenCosts(signature: OwnerSignature, now: Cost): string[] {
 
 // ---------------------------------------------------------------- signing and collecting
 
+/** Whoever signs: a key of this machine, or a wallet that asks its owner. */
+export interface Owner {
+  address: string;
+  sign: (data: TypedData) => Promise<string>;
+}
+
 /** An owner's signature, for the cost that the owner was shown. */
 export async function sign(
-  { chainId, safe, transaction, hashes, expiresAt }: Proposal,
-  signer: Signer,
+  proposal: Proposal,
+  { address, sign: ask }: Owner,
   { owners, cost }: Checked,
 ): Promise<OwnerSignature> {
-  const address = await signer.getAddress();
+  const { chainId, safe, transaction, hashes, expiresAt } = proposal;
   if (!owners.includes(address)) {
     throw new Refusal(`not an owner: ${address} does not own the Safe ${safe} (${owners.join(", ")})`);
   }
-  const { domain, types, message } = typedDataOf(chainId, safe, transaction);
   // Some wallets end with a parity of 0 or 1, which a Safe takes for another kind of signature.
-  const { serialized } = Signature.from(await signer.signTypedData(domain, types, message));
-  return {
+  const { serialized } = Signature.from(await ask(typedDataOf(chainId, safe, transaction)));
+  const signature: OwnerSignature = {
     kind: SIGNATURE,
     safeTransactionHash: hashes.safeTransaction,
     expiresAt,
@@ -125,6 +131,9 @@ export async function sign(
     signer: address,
     signature: serialized,
   };
+  // A wallet may have signed as somebody else, or something else.
+  checkSignatures(proposal, [signature]);
+  return signature;
 }
 
 /** Checks signatures of a proposal: whose they are, over what, each signer once. */
