@@ -1,11 +1,4 @@
-import {
-  Contract,
-  Signature,
- 
-  TypedDataEncoder,
-  type TypedDataField,
-  ZeroHash,
-} from "ethers";
+import { Contract, Signature, TypedDataEncoder, type TypedDataField, ZeroHash } from "ethers";
 
 import type { ILeverageRouter } from "../types/LeverageRouter.ts";
 import { type Contracts, providerOf } from "./connect.ts";
