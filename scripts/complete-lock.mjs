@@ -20,7 +20,7 @@ const OS = [
   "sunos",
   "win32",
 ];
-const CPU = ["arm", "arm64", "ia32", "loong64", "ppc64", "riscv64", "s390x", "x64"];
+const CPU = ["arm", "arm64", "ia32", "loong64", "ppc64", "riscv64", "s390x", "wasm32", "x64"];
 const LIBC = { gnu: "glibc", musl: "musl" };
 
 /** Node's resolution: `name` in the node_modules of `from`, or of a folder above. */
@@ -39,7 +39,8 @@ for (const [from, { optionalDependencies = {} }] of Object.entries(packages)) {
     const os = OS.filter((word) => words.includes(word));
     const cpu = CPU.filter((word) => words.includes(word));
     const libc = words.filter((word) => word in LIBC).map((word) => LIBC[word]);
-    if (!/^\d+\.\d+\.\d+/.test(version) || os.length === 0 || cpu.length === 0) {
+    const isNamed = cpu.length > 0 && (os.length > 0 || cpu.includes("wasm32")); // which runs on any system
+    if (!/^\d+\.\d+\.\d+/.test(version) || !isNamed) {
       throw new Error(
         `cannot complete the lock: ${name}@${version} (of ${from}) names no version or platform`,
       );
@@ -50,7 +51,7 @@ for (const [from, { optionalDependencies = {} }] of Object.entries(packages)) {
       dev: packages[from].dev,
       ...(libc.length > 0 && { libc }),
       optional: true,
-      os,
+      ...(os.length > 0 && { os }),
     };
   }
 }

@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+import { Interface, type InterfaceAbi } from "ethers";
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { resolve } = createRequire(import.meta.url);
 
@@ -86,6 +88,16 @@ export async function generateSdk(artifactsDir: string): Promise<void> {
   await writeFile(
     join(temps.abi, "index.ts"),
     names.map((name) => `export { ${name}Abi } from "./${name}.ts";\n`).join(""),
+  );
+  // By itself and as text: who explains errors need not carry every ABI.
+  const fragments = [...artifacts.values()].flatMap(({ abi }) =>
+    new Interface(abi as InterfaceAbi).fragments
+      .filter(({ type }) => type === "error")
+      .map((fragment) => fragment.format("full")),
+  );
+  await writeFile(
+    join(temps.abi, "errors.ts"),
+    `export const errorFragments = ${JSON.stringify([...new Set(fragments)].sort(), null, 2)};\n`,
   );
   await promisify(execFile)(
     process.execPath,

@@ -1,5 +1,5 @@
 // `npm start`: a whole Breakwater on this machine. A Hardhat node on 127.0.0.1, the deployment, lenders, positions, an
-// arbitrageur, the keeper as a process of its own, and prices that move. Ctrl-C ends all of it.
+// arbitrageur, the keeper as a process of its own, the web app, and prices that move. Ctrl-C ends all of it.
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -20,15 +20,17 @@ import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
 import { wobble } from "./start/prices.ts";
+import { type WebServer, buildWeb, serveWeb } from "./start/web.ts";
 
 const HOST = "127.0.0.1";
 const DEFAULT_PORT = 8545;
 const DEFAULT_METRICS_PORT = 9464;
+const DEFAULT_WEB_PORT = 5173;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
 const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
-                    [--help]
+                    [--web-port N] [--no-web] [--help]
 
   --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions     opened at the beginning (200)
@@ -37,6 +39,8 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --out           directory of the addresses file (deploy/addresses)
   --metrics-port  of the keeper's /metrics and /health on ${HOST}; 0: any that is free (${DEFAULT_METRICS_PORT})
   --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
+  --web-port      of the web app on ${HOST} (${DEFAULT_WEB_PORT})
+  --no-web        without the web app
 `;
 
 class Refusal extends Error {}
@@ -60,10 +64,15 @@ function options(args: string[]) {
       out: { type: "string" },
       "metrics-port": { type: "string", default: String(DEFAULT_METRICS_PORT) },
       "no-keeper": { type: "boolean", default: false },
+      "web-port": { type: "string", default: String(DEFAULT_WEB_PORT) },
+      "no-web": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  const whole = (name: "port" | "positions" | "seed" | "step" | "metrics-port", most: number) => {
+  const whole = (
+    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "web-port",
+    most: number,
+  ) => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < 0 || value > most) {
       throw new Refusal(`--${name} must be a whole number from 0 to ${most}, not ${values[name]}`);
@@ -79,6 +88,8 @@ function options(args: string[]) {
     seed: whole("seed", 2 ** 32 - 1),
     step: whole("step", 3_600_000),
     metricsPort: whole("metrics-port", 65_535),
+    withWeb: !values["no-web"],
+    webPort: whole("web-port", 65_535),
   };
 }
 
@@ -133,7 +144,9 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, withKeeper, out, port, positions, seed, step, metricsPort } = options(process.argv.slice(2));
+  const { help, withKeeper, out, port, positions, seed, step, metricsPort, withWeb, webPort } = options(
+    process.argv.slice(2),
+  );
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -147,12 +160,17 @@ async function main(): Promise<void> {
 
   await refuseBusyPort(port, "--port");
   if (withKeeper) await refuseBusyPort(metricsPort, "--metrics-port");
+  if (withWeb) await refuseBusyPort(webPort, "--web-port");
+  // Beside the deployment; whoever waits for it hears of its failure.
+  const built = withWeb ? buildWeb() : Promise.resolve();
+  built.catch(() => undefined);
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
   say("chain", `JSON-RPC on ${rpcUrl}, chain 31337, Hardhat's accounts unlocked`);
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
+  let web: WebServer | undefined;
   // Each run has a chain of its own, and so a keeper that remembers nothing.
   const state = mkdtempSync(join(tmpdir(), "breakwater-keeper-"));
   try {
@@ -200,6 +218,12 @@ async function main(): Promise<void> {
       });
     }
 
+    if (withWeb) {
+      await built;
+      web = await serveWeb({ port: webPort, rpcUrl, deployment: local.addresses });
+      say("web", `${web.url}: markets, positions, trades; works with any wallet in the browser`);
+    }
+
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;
     for (let count = 1; !signal.aborted; count++) {
@@ -237,6 +261,7 @@ async function main(): Promise<void> {
     // Requests that were under way fail when the chain goes; nobody waits for them any more.
     process.on("unhandledRejection", () => undefined);
     stopping.abort();
+    await web?.close();
     if (keeper) await stopKeeper(keeper);
     rmSync(state, { recursive: true });
     await connection.close();

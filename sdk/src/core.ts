@@ -8,6 +8,7 @@ export * from "./core/orders.ts";
 export * from "./core/position.ts";
 export * from "./core/ramp.ts";
 export * from "./core/rate.ts";
+export * from "./core/rungs.ts";
 export * from "./core/sale.ts";
 export * from "./core/size.ts";
 export * from "./core/units.ts";

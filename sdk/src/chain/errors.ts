@@ -1,6 +1,6 @@
-import { type ErrorFragment, Interface, type InterfaceAbi, type Result } from "ethers";
+import { type ErrorFragment, Interface, type Result } from "ethers";
 
-import * as abis from "../abi/index.ts";
+import { errorFragments } from "../abi/errors.ts";
 import { BPS, Q128, WAD } from "../core/math.ts";
 import { formatAmount, formatPercent, formatPrice } from "../core/units.ts";
 
@@ -17,17 +17,7 @@ const BRAKE_LEVELS = ["none", "no new risk", "grace after a pause", "liquidation
 const PRICE_STATES = ["dead", "from one source only", "diverged", "fresh"];
 
 /** Every error of our contracts and of those that they use, each once. */
-const errors = new Interface(
-  [
-    ...new Set(
-      Object.values(abis).flatMap((abi) =>
-        new Interface(abi as InterfaceAbi).fragments
-          .filter((fragment) => fragment.type === "error")
-          .map((fragment) => fragment.format("full")),
-      ),
-    ),
-  ].sort(),
-);
+const errors = new Interface(errorFragments);
 
 /** The values of the errors below; which error has which, and their units, stand in the interfaces. */
 type Args = Record<

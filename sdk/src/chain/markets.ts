@@ -2,6 +2,7 @@ import { type BlockTag, Contract, type ContractRunner, ZeroAddress } from "ether
 
 import type { MarketAddresses } from "../addresses.ts";
 import type { FundingTerms } from "../core/funding.ts";
+import type { Rung } from "../core/rungs.ts";
 import type { MarketState, Position } from "../core/position.ts";
 import { collateralUnitsDown } from "../core/units.ts";
 import { MarketPair__factory } from "../types/index.ts";
@@ -24,6 +25,10 @@ export interface MarketReading {
   symbols: { collateral: string; debt: string };
   /** Of its pair; undefined: it has none. */
   funding: FundingTerms | undefined;
+  /** What people who borrow here are, by its pair; a market without one is long. */
+  side: "long" | "short";
+  /** The vault of the other side of its pair. */
+  mirror: string | undefined;
   /** As the Lens gives it. */
   view: MarketViewStructOutput;
   /** What core measures positions with. */
@@ -34,15 +39,18 @@ export interface MarketReading {
 
 /** Nodes bound the gas of a call. */
 const MARKETS_PER_CALL = 20;
+const TICKS_PER_CALL = 500n;
+/** Above every tick. */
+const FROM_THE_TOP = 2 ** 23 - 1;
 
 /** Reads all markets in one round trip a block; what never changes is read once, here. */
 export async function openMarkets(contracts: Contracts, runner: ContractRunner) {
   const { lens, addresses } = contracts;
   const fixed = await Promise.all(
     addresses.markets.map(async (market) => {
-      const [scales, funding, collateral, debt] = await Promise.all([
+      const [scales, pair, collateral, debt] = await Promise.all([
         contracts.vault(market).scales(),
-        fundingOf(await contracts.vault(market).PAIR(), runner),
+        pairOf(await contracts.vault(market).PAIR(), market, runner),
         symbolOf(market.collateral, runner),
         symbolOf(market.debt, runner),
       ]);
@@ -50,7 +58,7 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
       return {
         addresses: market,
         symbols: { collateral, debt },
-        funding,
+        ...pair,
         units: {
           spacing: market.spacing,
           collateralMultiplier,
@@ -124,6 +132,29 @@ export async function openMarkets(contracts: Contracts, runner: ContractRunner) 
   }
 }
 
+/** Every populated tick of a market, from the riskiest downwards. */
+export async function readTicks(
+  { lens }: Contracts,
+  { vault }: MarketAddresses,
+  block: BlockTag = "latest",
+): Promise<Rung[]> {
+  const rungs: Rung[] = [];
+  for (let from = FROM_THE_TOP; ; from = rungs.at(-1)!.tick - 1) {
+    const views = await lens.ticks(vault, from, TICKS_PER_CALL, { blockTag: block });
+    for (const { tick, count, bookDebt, debt, collateral, liquidationPrice } of views) {
+      rungs.push({
+        tick: Number(tick),
+        positions: Number(count),
+        bookDebt,
+        debt,
+        collateral,
+        liquidationPrice,
+      });
+    }
+    if (views.length < TICKS_PER_CALL) return rungs;
+  }
+}
+
 /** A position as core reckons with it. */
 export async function readPosition(
   { lens }: Contracts,
@@ -143,13 +174,19 @@ export async function readPosition(
   };
 }
 
-async function fundingOf(pair: string, runner: ContractRunner): Promise<FundingTerms | undefined> {
-  if (pair === ZeroAddress) return undefined;
-  const [maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor] = await MarketPair__factory.connect(
-    pair,
-    runner,
-  ).terms();
-  return { maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor };
+async function pairOf(
+  address: string,
+  { vault }: MarketAddresses,
+  runner: ContractRunner,
+): Promise<Pick<MarketReading, "funding" | "side" | "mirror">> {
+  if (address === ZeroAddress) return { funding: undefined, side: "long", mirror: undefined };
+  const pair = MarketPair__factory.connect(address, runner);
+  const [terms, { long, short }] = await Promise.all([pair.terms(), pair.read()]);
+  const [maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor] = terms;
+  return {
+    funding: { maxRate, deadBand, halfLife, insuranceShare, sparedShare, floor },
+    ...(short === vault ? { side: "short", mirror: long } : { side: "long", mirror: short }),
+  };
 }
 
 async function symbolOf(token: string, runner: ContractRunner): Promise<string> {

@@ -1,0 +1,15 @@
+import { type ComponentType, type LazyExoticComponent, lazy } from "react";
+
+export interface Screen {
+  /** Behind `#/`. */
+  path: string;
+  name: string;
+  component: LazyExoticComponent<ComponentType>;
+  /** Only where the chain is one of this machine's. */
+  isLocal?: boolean;
+}
+
+/** In the order of the navigation; the first is where a reader without a path arrives. */
+export const SCREENS: readonly Screen[] = [
+  { path: "markets", name: "Markets", component: lazy(() => import("./screens/markets.tsx")) },
+];
