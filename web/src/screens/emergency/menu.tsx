@@ -1,4 +1,12 @@
-import { type Field, type Options, type Proposal, type Scheduled, ACTIONS, STEPS, propose } from "@breakwater/sdk/desk";
+import {
+  type Field,
+  type Options,
+  type Proposal,
+  type Scheduled,
+  ACTIONS,
+  STEPS,
+  propose,
+} from "@breakwater/sdk/desk";
 import { useId, useState } from "react";
 
 import { useChain } from "../../chain.ts";
@@ -95,19 +103,28 @@ export function Menu({
           ))}
         </select>
         <p id={`${id}-words`} className="text-sm text-muted">
-          {sentence(summary)}.{isDelayed && " Signed twice: to schedule it, and to execute it when its delay is over."}
+          {sentence(summary)}.
+          {isDelayed && " Signed twice: to schedule it, and to execute it when its delay is over."}
         </p>
       </div>
-      <div className="grid items-start gap-3 sm:grid-cols-2">
-        {fields.map(input)}
-        {input({
-          name: "expires",
-          kind: "duration",
-          words: `how long signatures may be collected; ${expires} unless you say otherwise`,
-          isOptional: true,
-        })}
-        {input({ name: "nonce", kind: "text", words: "a later one than the Safe’s next", isOptional: true })}
-      </div>
+      <div className="grid items-start gap-3 sm:grid-cols-2">{fields.map(input)}</div>
+      <details>
+        <summary className="text-accent">Expiry and nonce</summary>
+        <div className="mt-2 grid items-start gap-3 sm:grid-cols-2">
+          {input({
+            name: "expires",
+            kind: "duration",
+            words: `how long signatures may be collected; ${expires} unless you say otherwise`,
+            isOptional: true,
+          })}
+          {input({
+            name: "nonce",
+            kind: "text",
+            words: "a later one than the Safe’s next",
+            isOptional: true,
+          })}
+        </div>
+      </details>
       {refused !== undefined && (
         <Notice kind="danger" title="Refused">
           {refused}
@@ -116,7 +133,9 @@ export function Menu({
       <button className="button main justify-self-start" disabled={isBusy || isSilent}>
         {isBusy ? "Asking the chain …" : "Write the proposal"}
       </button>
-      <p className="text-sm text-muted">Nothing is signed or sent by this: next you see what it does and what it costs.</p>
+      <p className="text-sm text-muted">
+        Nothing is signed or sent by this: next you see what it does and what it costs.
+      </p>
     </form>
   );
 }
@@ -162,7 +181,12 @@ function Input({
         {isOptional && <span className="font-normal text-muted"> (optional)</span>}
       </label>
       {known ? (
-        <select {...common} className="field" value={String(value)} onChange={({ target }) => onValue(target.value)}>
+        <select
+          {...common}
+          className="field"
+          value={String(value)}
+          onChange={({ target }) => onValue(target.value)}
+        >
           <option value="">{isOptional ? "–" : "Choose …"}</option>
           {known.map((each) => (
             <option key={each} value={each}>
