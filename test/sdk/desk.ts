@@ -213,7 +213,9 @@ describe("SDK desk", () => {
     const calm = await costOfNoPause(desk, market, "LiquidationsPaused");
     expect(calm.figures.map(({ value }) => value)).to.deep.equal([0n, 0n]);
     expect(calm.words[0]).to.match(/keepers can liquidate nothing/);
-    expect(calm.words[1]).to.match(/after a fall of 10 % 16,000\.\d\d USDC, at most 1,28\d\.\d\d USDC of it/);
+    expect(calm.words[2]).to.match(
+      /16,000\.\d\d USDC after a fall of 10 %, for a penalty of at most 1,28\d\.\d\d/,
+    );
     const { cash, caps, totalDebt } = await contracts.lens.market(vault);
     const borrowable = await costOfNoPause(desk, market, "NoNewRisk");
     const room = caps.debt - totalDebt; // millionths, as USDC's

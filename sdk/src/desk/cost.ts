@@ -144,17 +144,19 @@ export async function costOfNoPause(
     desk.lens.liquidatableUnder(vault, FALLS),
   ]);
   const penalty = sale.gainHigh > 0n ? sale.gainHigh : 0n;
-  const further = FALLS.map((fall, at) => {
-    const most = (atFalls[at]! * view.risk.bonusMax) / BPS;
-    return `after a fall of ${(fall * 100n) / BPS} % ${amount(atFalls[at]!)}, at most ${amount(most)} of it penalty`;
-  });
   return {
     figures: [figure("debt that is liquidated", sale.repaid), figure("penalty of the borrowers", penalty)],
     words: [
       sale.repaid > 0n
         ? `${id}: keepers can repay ${amount(sale.repaid)} now, and borrowers pay ${amount(penalty)} for it`
         : `${id}: keepers can liquidate nothing at the price as it is`,
-      `${id}: they could then liquidate, ${further.join("; ")}`,
+      ...FALLS.map((fall, at) => {
+        const most = (atFalls[at]! * view.risk.bonusMax) / BPS;
+        return (
+          `${id}: ${amount(atFalls[at]!)} after a fall of ${(fall * 100n) / BPS} %, ` +
+          `for a penalty of at most ${amount(most)}`
+        );
+      }),
     ],
   };
 }

@@ -159,12 +159,12 @@ function Market({
           {brake.reason !== "none" && `; last reason: ${brake.reason}`}
         </p>
       </div>
-      <div className="flex flex-wrap gap-2">
-        <button className="button" onClick={() => onPause("pause-liquidations", market.id)}>
-          Pause liquidations …
+      <div className="grid grid-cols-2 gap-2">
+        <button className="button px-1 text-sm" onClick={() => onPause("pause-liquidations", market.id)}>
+          Pause liquidations
         </button>
-        <button className="button" onClick={() => onPause("pause-new-risk", market.id)}>
-          Stop new risk …
+        <button className="button px-1 text-sm" onClick={() => onPause("pause-new-risk", market.id)}>
+          Stop new risk
         </button>
       </div>
       <Figures
@@ -236,22 +236,28 @@ function Falls({ market: { debt, decimals, symbols } }: { market: MarketStatus }
       <h3>Debt that can be liquidated</h3>
       <dl className="grid gap-1.5">
         {rows.map(([name, value]) => (
-          <div key={name}>
-            <div className="flex justify-between gap-3">
-              <dt className="text-muted">{name}</dt>
-              <dd className="font-medium">{amount(value, decimals.debt, symbols.debt)}</dd>
-            </div>
-            <div aria-hidden className="h-1 rounded-full bg-sunken">
-              <div
-                className={`h-1 rounded-full ${name === "all" ? "bg-line" : name === "now" ? "bg-danger" : "bg-accent"}`}
-                style={{ width: `${debt.total === 0n ? 0 : Number((value * 1_000n) / debt.total) / 10}%` }}
-              />
-            </div>
+          <div
+            key={name}
+            className="flex justify-between gap-3 rounded-xs pb-1.5"
+            style={{
+              background: `${bar(
+                name === "all" ? "strong-line" : name === "now" ? "danger" : "accent",
+                debt.total === 0n ? 0 : Number((value * 1_000n) / debt.total) / 10,
+              )}, ${bar("sunken", 100)}`,
+            }}
+          >
+            <dt className="text-muted">{name}</dt>
+            <dd className="font-medium">{amount(value, decimals.debt, symbols.debt)}</dd>
           </div>
         ))}
       </dl>
     </div>
   );
+}
+
+/** A line along the bottom, so many percent long. */
+function bar(colour: string, long: number): string {
+  return `linear-gradient(var(--${colour}), var(--${colour})) left bottom / ${long}% 4px no-repeat`;
 }
 
 /** Low to high as people talk of it: a short's market has the inverse. */
@@ -288,7 +294,7 @@ function Schedule({
       <h2 id="scheduled">Scheduled by the governor</h2>
       {refused !== undefined && (
         <Notice kind="danger" title="Refused">
-          {refused}
+          <span className="wrap-anywhere">{refused}</span>
         </Notice>
       )}
       {scheduled.length === 0 && <Empty title="Nothing is scheduled" />}
@@ -301,7 +307,7 @@ function Schedule({
               {words.map((line) => (
                 <p
                   key={line}
-                  className={`font-medium break-words ${line.startsWith("UNKNOWN") ? "text-danger" : ""}`}
+                  className={`font-medium wrap-anywhere ${line.startsWith("UNKNOWN") ? "text-danger" : ""}`}
                 >
                   {sentence(line)}
                 </p>

@@ -122,7 +122,7 @@ export function Exercise({ table, status }: { table: Table; status: Status | und
       )}
       {refused !== undefined && (
         <Notice kind="danger" title="Refused">
-          {refused}
+          <span className="wrap-anywhere">{refused}</span>
         </Notice>
       )}
       {run && (

@@ -127,7 +127,7 @@ export function Menu({
       </details>
       {refused !== undefined && (
         <Notice kind="danger" title="Refused">
-          {refused}
+          <span className="wrap-anywhere">{refused}</span>
         </Notice>
       )}
       <button className="button main justify-self-start" disabled={isBusy || isSilent}>

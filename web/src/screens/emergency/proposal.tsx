@@ -65,12 +65,12 @@ export function ProposalSheet({ table, proposal }: { table: Table; proposal: Pro
 
       {effect !== undefined && (
         <Notice kind="good" title="Executed">
-          {sentence(effect)}
+          <span className="wrap-anywhere">{sentence(effect)}</span>
         </Notice>
       )}
       {check.error !== undefined && effect === undefined && (
         <Notice kind="danger" title="Refused: do not sign this">
-          {sentence(check.error)}
+          <span className="wrap-anywhere">{sentence(check.error)}</span>
         </Notice>
       )}
 
@@ -219,7 +219,8 @@ function Signing({
         </ul>
         {strangers.map(({ signer }) => (
           <Notice key={signer} kind="danger" title="A signature of somebody who is no owner">
-            {signer} signed this, and owns nothing of this Safe: it will be refused.
+            <span className="break-all">{signer}</span> signed this, and owns nothing of this Safe: it will be
+            refused.
           </Notice>
         ))}
         {!hasSigned && (
@@ -250,7 +251,9 @@ function Signing({
         {risen.length > 0 && (
           <Notice kind="warning" title="It costs more than when it was signed">
             {risen.map((words) => (
-              <p key={words}>{sentence(words)}.</p>
+              <p key={words} className="wrap-anywhere">
+                {sentence(words)}.
+              </p>
             ))}
             <label className="mt-1 flex items-baseline gap-2">
               <input
@@ -352,7 +355,7 @@ export function Intake({ table }: { table: Table }) {
       </form>
       {outcome.refused !== undefined && (
         <Notice kind="danger" title="Refused">
-          <span className="break-words whitespace-pre-line">{sentence(outcome.refused)}</span>
+          <span className="wrap-anywhere whitespace-pre-line">{sentence(outcome.refused)}</span>
         </Notice>
       )}
       {outcome.took !== undefined && <Notice kind="good">{outcome.took}</Notice>}
@@ -374,7 +377,7 @@ function Lines({
       <h3>{title}</h3>
       <ul className={`grid gap-1 ${isLarge ? "border-l-4 border-accent pl-3 text-lg" : ""}`}>
         {lines.map((line) => (
-          <li key={line} className="break-words">
+          <li key={line} className="wrap-anywhere">
             {line}
           </li>
         ))}
