@@ -2,15 +2,14 @@
 import { createInterface } from "node:readline/promises";
 
 import { loadAddresses } from "@breakwater/sdk/addresses";
-import { connect, type MarketReading, openMarkets, type Transaction } from "@breakwater/sdk/chain";
 import {
-  type Figures,
-  formatAmount,
-  formatPercent,
-  formatPrice,
-  parseAmount,
-  WAD,
-} from "@breakwater/sdk/core";
+  connect,
+  type MarketReading,
+  openAccount,
+  openMarkets,
+  type Transaction,
+} from "@breakwater/sdk/chain";
+import { type Figures, formatAmount, formatPercent, formatPrice, parseAmount } from "@breakwater/sdk/core";
 import { type Command, InvalidArgumentError } from "commander";
 import { JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
 
@@ -88,48 +87,16 @@ async function openDesk(provider: JsonRpcProvider, options: Common, whose?: stri
   const contracts = connect(addresses, signer);
   const readings = await (await openMarkets(contracts, provider))("latest");
 
-  /** Sub-accounts that the owner ever changed, by the markets' own events. */
-  const subsOf = async ({ addresses: { vault } }: MarketReading) => {
-    const contract = contracts.vault({ vault });
-    const events = await contract.queryFilter(contract.filters.Adjust(owner), addresses.startBlock);
-    const moved = await contract.queryFilter(
-      contract.filters.TransferPosition(undefined, undefined, owner),
-      addresses.startBlock,
-    );
-    return [...new Set([...events.map(({ args }) => args.sub), ...moved.map(({ args }) => args.toSub)])].sort(
-      (a, b) => Number(a - b),
-    );
-  };
-  const positionsIn = async (reading: MarketReading) => {
-    const subs = await subsOf(reading);
-    const views = await contracts.lens.positions(
-      reading.addresses.vault,
-      subs.map(() => owner),
-      subs,
-    );
-    return views
-      .filter(({ debt, surplus }) => debt > 0n || surplus > 0n)
-      .map((view) => ({
-        market: reading.addresses.id,
-        sub: view.sub,
-        figures: {
-          collateral: view.collateral + view.surplus,
-          debt: view.debt,
-          leverage: view.ltvLow < WAD ? (WAD * WAD) / (WAD - view.ltvLow) : 0n,
-          ltv: view.ltvLow,
-          ...(view.debt === 0n
-            ? {}
-            : {
-                collateralRatio: view.collateralRatio,
-                health: view.health,
-                liquidationPrice: view.liquidationPrice,
-              }),
-        } satisfies Figures,
-      }));
-  };
+  const account = openAccount(contracts, owner);
+  const positionsIn = async (markets: readonly MarketReading[]) =>
+    (await account(markets, await provider.getBlockNumber())).map(({ market, sub, figures }) => ({
+      market: market.addresses.id,
+      sub,
+      figures,
+    }));
   /** The lowest sub-account with a position, or the lowest without one. */
   const firstSub = async (reading: MarketReading, used: boolean): Promise<bigint> => {
-    const taken = (await positionsIn(reading)).map(({ sub }) => sub);
+    const taken = (await positionsIn([reading])).map(({ sub }) => sub);
     if (used) {
       if (taken[0] !== undefined) return taken[0];
       throw new Refusal(`${owner} has no position in ${reading.addresses.id}`);
@@ -145,7 +112,7 @@ async function openDesk(provider: JsonRpcProvider, options: Common, whose?: stri
     contracts,
     readings,
     firstSub,
-    positions: async () => (await Promise.all(readings.map(positionsIn))).flat(),
+    positions: async () => positionsIn(readings),
     /** The market of a pair's side: "weth-usdc" long has collateral WETH, its short is "usdc-weth". */
     find: (pair: string, of: "long" | "short"): MarketReading => {
       const tokens = pair.toLowerCase().split(/[-/]/);

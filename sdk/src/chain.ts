@@ -2,10 +2,18 @@
 export * from "./chain/connect.ts";
 export * from "./chain/errors.ts";
 export * from "./chain/funding.ts";
-export * from "./chain/events.ts";
+export {
+  type EventName,
+  type ProtocolEvent,
+  type WatchOptions,
+  readEvents,
+  watchEvents,
+} from "./chain/events.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
+export * from "./chain/positions.ts";
 export * from "./chain/recovery.ts";
+export * from "./chain/sources.ts";
 export * from "./chain/trade.ts";
 export * from "./chain/transactions.ts";
 export * from "./chain/venue.ts";

@@ -69,7 +69,7 @@ export type EventName = AnyEvent["name"];
 export type ProtocolEvent<N extends EventName = EventName> = Extract<AnyEvent, { name: N }>;
 
 /** Nodes bound how many blocks one question may span. */
-const BLOCKS_PER_CALL = 5_000;
+export const BLOCKS_PER_CALL = 5_000;
 
 /** The events of these names from block `from` to `to`, both included, in their order. */
 export async function readEvents<const N extends EventName>(

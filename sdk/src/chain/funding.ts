@@ -1,9 +1,17 @@
 import { type BlockTag, ZeroAddress } from "ethers";
 
 import type { MarketAddresses } from "../addresses.ts";
-import { type FundingHour, NOTHING_DUE, forecastFunding } from "../core/funding.ts";
+import {
+  type FundingHour,
+  NOTHING_DUE,
+  type RateHour,
+  forecastFunding,
+  forecastRates,
+  lendRateOf,
+} from "../core/funding.ts";
 import { MarketPair__factory } from "../types/index.ts";
 import type { Contracts } from "./connect.ts";
+import type { MarketReading } from "./markets.ts";
 
 /** Both sides' borrow rates in the hours to come. */
 export interface FundingForecast {
@@ -13,6 +21,9 @@ export interface FundingForecast {
   skew: bigint;
   /** Where it is going. */
   target: bigint;
+  /** Of both sides' debts, millionths of a quote token. */
+  valueLong: bigint;
+  valueShort: bigint;
   hours: FundingHour[];
 }
 
@@ -43,6 +54,28 @@ export async function readForecast(
     short: view.short,
     skew,
     target: view.target,
+    valueLong,
+    valueShort,
     hours: forecastFunding(state, terms, long!, short!, now),
   };
+}
+
+/** A market's rates in each of the next 24 hours, if debts, price and utilization stay; with its pair's balance, if it has one. */
+export async function readRates(
+  contracts: Contracts,
+  { addresses, view, side, funding }: MarketReading,
+  block: BlockTag = "latest",
+): Promise<{ hours: RateHour[]; pair: FundingForecast | undefined }> {
+  const pair = await readForecast(contracts, addresses, block);
+  if (pair && funding) {
+    const hours = pair.hours.map(({ time, [side]: rates }) => ({
+      time,
+      borrow: rates.borrow,
+      lend: lendRateOf(rates, view, funding.insuranceShare),
+    }));
+    return { hours, pair };
+  }
+  const at = await contracts.lens.runner?.provider?.getBlock(block);
+  if (!at) throw new Error(`The node has no block ${block.toString()}`);
+  return { hours: forecastRates(view, BigInt(at.timestamp)), pair: undefined };
 }

@@ -6,7 +6,11 @@ import type { Rung } from "../core/rungs.ts";
 import type { MarketState, Position } from "../core/position.ts";
 import { collateralUnitsDown } from "../core/units.ts";
 import { MarketPair__factory } from "../types/index.ts";
-import type { LiquidationViewStructOutput, MarketViewStructOutput } from "../types/Lens.ts";
+import type {
+  LiquidationViewStructOutput,
+  MarketViewStructOutput,
+  PositionViewStructOutput,
+} from "../types/Lens.ts";
 import type { Contracts } from "./connect.ts";
 import { isRevert } from "./errors.ts";
 
@@ -166,11 +170,18 @@ export async function readPosition(
   }: { market: MarketReading; owner: string; sub: bigint; block?: BlockTag },
 ): Promise<Position> {
   const view = await lens.position(market.addresses.vault, owner, sub, { blockTag: block });
+  return positionOfView(view, market);
+}
+
+export function positionOfView(
+  view: Pick<PositionViewStructOutput, "tick" | "bookDebt" | "surplus">,
+  { state }: MarketReading,
+): Position {
   return {
     tick: Number(view.tick),
     debt: view.bookDebt,
     // In whole token units: what is less than one of them stays unseen.
-    surplus: collateralUnitsDown(view.surplus, market.state.units),
+    surplus: collateralUnitsDown(view.surplus, state.units),
   };
 }
 

@@ -187,6 +187,34 @@ export function forecastFunding(
   });
 }
 
+/** What borrowers pay and lenders get per second, WAD: means of the hour that ends at `time`. */
+export interface RateHour {
+  time: bigint;
+  borrow: bigint;
+  lend: bigint;
+}
+
+/** The rates of a market without a pair in every hour from `now`, if its utilization stays. */
+export function forecastRates(lending: LendingState, now: bigint, hours = 24): RateHour[] {
+  let { rateAtTarget } = lending;
+  return Array.from({ length: hours }, (_, at) => {
+    const { rate, rateAtTarget: end } = accrueRate(lending.utilization, rateAtTarget, HOUR);
+    rateAtTarget = end;
+    const lend = lendRateOf({ base: rate, surcharge: 0n }, lending, 0n);
+    return { time: now + BigInt(at + 1) * HOUR, borrow: rate, lend };
+  });
+}
+
+/** What lenders get per second, WAD: Lens' lendRate. `insuranceShare`: of the surcharge, percent. */
+export function lendRateOf(
+  { base, surcharge }: Pick<SideRates, "base" | "surcharge">,
+  { utilization, reserveFactor }: LendingState,
+  insuranceShare: bigint,
+): bigint {
+  const kept = base - (base * reserveFactor) / 100n + surcharge - (surcharge * insuranceShare) / 100n;
+  return (kept * utilization) / WAD;
+}
+
 function ratesOf(base: bigint, due: FundingDue, reserveFactor: bigint, terms: FundingTerms): SideRates {
   const interest = fundedInterest(base * HOUR, HOUR, reserveFactor, due, terms);
   return {
