@@ -136,7 +136,11 @@ export async function scheduledOperations({
   now,
   log,
 }: Desk): Promise<Scheduled[]> {
-  const [last, expiration, time] = [await provider.getBlockNumber(), await manager.expiration(), await now()];
+  const [last, expiration, time] = await Promise.all([
+    provider.getBlockNumber(),
+    manager.expiration(),
+    now(),
+  ]);
   for (let from = Math.max(addresses.startBlock, log.readTo - REORGANISED); from <= last;) {
     const to = Math.min(from + BLOCKS - 1, last);
     for (const { args } of await manager.queryFilter(manager.filters.OperationScheduled(), from, to)) {

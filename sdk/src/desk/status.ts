@@ -31,21 +31,26 @@ export interface Status {
 }
 
 export async function readStatus(desk: Desk, lookBack: number): Promise<Status> {
-  const readings = await desk.readMarkets();
-  const block = await desk.provider.getBlockNumber();
-  const [time, scheduled] = [await desk.now(), await scheduledOperations(desk)];
-  const markets: MarketStatus[] = [];
-  for (const reading of readings) markets.push(await marketStatus(desk, reading, block, time, lookBack));
-  const safes = [];
-  for (const [name, address] of Object.entries(desk.addresses.safes)) {
-    const safe = desk.safe(address);
-    const [nonce, threshold, owners] = [
-      await safe.nonce(),
-      await safe.getThreshold(),
-      await safe.getOwners(),
-    ];
-    safes.push({ name, address, nonce, threshold, owners: [...owners] });
-  }
+  const [readings, block, time, scheduled] = await Promise.all([
+    desk.readMarkets(),
+    desk.provider.getBlockNumber(),
+    desk.now(),
+    scheduledOperations(desk),
+  ]);
+  const [markets, safes] = await Promise.all([
+    Promise.all(readings.map(async (reading) => marketStatus(desk, reading, block, time, lookBack))),
+    Promise.all(
+      Object.entries(desk.addresses.safes).map(async ([name, address]) => {
+        const safe = desk.safe(address);
+        const [nonce, threshold, owners] = await Promise.all([
+          safe.nonce(),
+          safe.getThreshold(),
+          safe.getOwners(),
+        ]);
+        return { name, address, nonce, threshold, owners: [...owners] };
+      }),
+    ),
+  ]);
   return { chainId: desk.chainId, block, time, markets, safes, scheduled };
 }
 
@@ -54,18 +59,20 @@ type Reading = Awaited<ReturnType<Desk["readMarkets"]>>[number];
 async function marketStatus(desk: Desk, reading: Reading, block: number, time: bigint, lookBack: number) {
   const { addresses: market, view, symbols } = reading;
   const { vault } = market;
-  const [state, budgets, atFalls, sources, vetoLeft] = await Promise.all([
+  const contract = desk.vault(market);
+  const from = Math.max(desk.addresses.startBlock, block - lookBack);
+  // The oracle that the market has now: the deployment's may have been replaced.
+  const oracle = adapterOf(desk, view.oracle);
+  const [state, budgets, atFalls, sources, vetoLeft, events, pots] = await Promise.all([
     desk.brake.stateOf(vault),
     desk.brake.budgetOf(vault),
     desk.lens.liquidatableUnder(vault, NOW_AND_AFTER),
-    readSources(desk, market, time),
-    vetoOf(desk, market),
+    oracle.then(async (adapter) => readSources(desk, market, adapter, time)),
+    oracle.then(async ({ adapter }) => adapter.vetoLeft().catch(() => undefined)),
+    contract.queryFilter(contract.filters.Liquidate(), from, block),
+    contract.queryFilter(contract.filters.ChangePot(), from, block),
   ]);
-  const contract = desk.vault(market);
-  const from = Math.max(desk.addresses.startBlock, block - lookBack);
-  const events = await contract.queryFilter(contract.filters.Liquidate(), from, block);
   const last = events.at(-1);
-  const pots = await contract.queryFilter(contract.filters.ChangePot(), from, block);
   const left = (until: bigint) => (until > time ? until - time : 0n);
   return {
     id: market.id,
@@ -129,7 +136,8 @@ async function marketStatus(desk: Desk, reading: Reading, block: number, time: b
   };
 }
 
-async function adapterOf({ provider }: Desk, { oracle }: MarketAddresses) {
+/** A mirrored market's adapter reads another one. */
+async function adapterOf({ provider }: Desk, oracle: string) {
   const mirrored = await InverseOracleAdapter__factory.connect(oracle, provider)
     .MIRRORED()
     .catch(() => undefined);
@@ -139,22 +147,23 @@ async function adapterOf({ provider }: Desk, { oracle }: MarketAddresses) {
   };
 }
 
-async function vetoOf(desk: Desk, market: MarketAddresses): Promise<bigint | undefined> {
-  const { adapter } = await adapterOf(desk, market);
-  return adapter.vetoLeft().catch(() => undefined);
-}
-
 /** What each source says alone, as the adapter would read it. */
-export async function readSources(desk: Desk, market: MarketAddresses, time: bigint): Promise<Source[]> {
-  const { provider } = desk;
-  const { adapter, isMirrored } = await adapterOf(desk, market);
+async function readSources(
+  { provider }: Desk,
+  market: MarketAddresses,
+  { adapter, isMirrored }: Awaited<ReturnType<typeof adapterOf>>,
+  time: bigint,
+): Promise<Source[]> {
   const config = await adapter.config().catch(() => undefined);
   if (!config) return [];
   const invert = (price: number) => (isMirrored ? 1 / price : price);
   const answer = async ({ feed, maxAge }: { feed: string; maxAge: bigint }) => {
     if (BigInt(feed) === 0n) return { value: 1, age: 0 };
     const contract = AggregatorV3Interface__factory.connect(feed, provider);
-    const [[, value, , updatedAt], decimals] = [await contract.latestRoundData(), await contract.decimals()];
+    const [[, value, , updatedAt], decimals] = await Promise.all([
+      contract.latestRoundData(),
+      contract.decimals(),
+    ]);
     const age = Number(time - updatedAt);
     return { value: Number(value) / 10 ** Number(decimals), age, isStale: age > Number(maxAge) };
   };
@@ -164,7 +173,7 @@ export async function readSources(desk: Desk, market: MarketAddresses, time: big
     debt: typeof config.debtFeed,
   ) => {
     try {
-      const [c, d] = [await answer(collateral), await answer(debt)];
+      const [c, d] = await Promise.all([answer(collateral), answer(debt)]);
       const stale = [c, d].some(({ isStale }) => isStale) ? " (STALE)" : "";
       return {
         name: `${name}${stale}`,
@@ -182,9 +191,10 @@ export async function readSources(desk: Desk, market: MarketAddresses, time: big
   const name = `mean of the pool over ${formatDuration(config.twapWindow)}`;
   try {
     const pool = ITwapPool__factory.connect(config.pool, provider);
-    const [past, now] = (await pool.observe([config.twapWindow, 0]))[0] as unknown as [bigint, bigint];
+    const [[ticks], token0] = await Promise.all([pool.observe([config.twapWindow, 0]), pool.token0()]);
+    const [past, now] = ticks as unknown as [bigint, bigint];
     const ratio = 1.0001 ** (Number(now - past) / Number(config.twapWindow));
-    const isToken0 = (await pool.token0()) === config.collateral;
+    const isToken0 = token0 === config.collateral;
     const { collateral, debt } = isMirrored ? swap(market.decimals) : market.decimals;
     const price = (isToken0 ? ratio : 1 / ratio) * 10 ** (collateral - debt);
     return [first, { name, price: invert(price) }];
