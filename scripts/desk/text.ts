@@ -1,5 +1,6 @@
 // What the commands print.
 import type { Addresses } from "@breakwater/sdk/addresses";
+import type { PriceSource } from "@breakwater/sdk/chain";
 import { BPS, formatAmount, formatBps, formatPercent, formatPrice, Q128, WAD } from "@breakwater/sdk/core";
 import {
   formatDuration,
@@ -7,7 +8,6 @@ import {
   type Intent,
   type MarketStatus,
   type Proposal,
-  type Source,
   type Status,
   whoIs,
 } from "@breakwater/sdk/desk";
@@ -49,8 +49,15 @@ function marketText({
   const amount = (value: bigint) => `${formatAmount(value, decimals.debt, 2)} ${symbols.debt}`;
   const places = price.high < Q128 ? 8 : 2;
   const gap = price.low > 0n ? formatPercent(((price.high - price.low) * WAD) / price.low) : "no price";
-  const source = ({ name, price: value, ageSeconds }: Source) =>
-    `${name} ${value === undefined ? "–" : value.toPrecision(7)}${ageSeconds ? `, ${formatDuration(ageSeconds)} old` : ""}`;
+  const source = ({ kind, price: value, age, isStale, window }: PriceSource, at: number) => {
+    const name =
+      kind === "feed"
+        ? `${at === 0 ? "first" : "second"} feed`
+        : `mean of the pool over ${formatDuration(window!)}`;
+    if (value === undefined) return `${name} (does not answer)`;
+    const old = age === undefined || age <= 0n ? "" : `, ${formatDuration(age)} old`;
+    return `${name}${isStale ? " (STALE)" : ""} ${formatPrice(value, places)}${old}`;
+  };
   const counts = [
     brake.pausedFor > 0n ? `liquidations paused for ${formatDuration(brake.pausedFor)} more` : "",
     brake.graceFor > 0n ? `grace ends in ${formatDuration(brake.graceFor)}` : "",
@@ -60,7 +67,7 @@ function marketText({
   return [
     `${id}: ${brake.level === "None" ? "open" : brake.level}, price ${price.state}`,
     `  price         ${formatPrice(price.low, places)} to ${formatPrice(price.high, places)} ${symbols.debt}, apart by ${gap}`,
-    ...price.sources.map((each, at) => `  ${at === 0 ? "sources" : "       "}       ${source(each)}`),
+    ...price.sources.map((each, at) => `  ${at === 0 ? "sources" : "       "}       ${source(each, at)}`),
     `  volatility    ${formatBps(price.volatility)} a day: stress ${formatBps(price.stress)}, max LTV of new risk ${formatBps(price.maxLtvNow)}; ` +
       `veto of diverged sources ${price.vetoLeft === undefined ? "unknown" : formatDuration(price.vetoLeft)} left`,
     `  debt          ${amount(debt.total)}, seized and unsold ${formatAmount(debt.pot, decimals.debt, 2)}`,

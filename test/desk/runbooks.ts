@@ -178,7 +178,7 @@ describe("The runbooks", function () {
     const seen = await play("wrong-price", "Look");
     expect(seen)
       .to.match(/weth-usdc: open, price Diverged/)
-      .and.match(/first feed 1400/);
+      .and.match(/first feed 1,400\.00/);
     await play("wrong-price", "Stop liquidations");
     expect((await status()).market.brake.level).to.equal("LiquidationsPaused");
     await repays();

@@ -47,6 +47,7 @@ e2e("the Emergency screen", function () {
   async function open(account: string): Promise<{ page: Page; wallet: ReturnType<Stage["wallet"]> }> {
     const wallet = stage.wallet(account);
     const page = await stage.visit("emergency", { wallet });
+    page.setDefaultTimeout(60_000); // of chain time that passes, a page learns with the next block
     await connectWallet(page);
     await page.getByRole("article").first().waitFor();
     return { page, wallet };

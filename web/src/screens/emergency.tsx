@@ -1,18 +1,21 @@
-import type { BrakeLevel, MarketReading } from "@breakwater/sdk/chain";
+import type { BrakeLevel } from "@breakwater/sdk/chain";
 import { type MarketStatus, type Scheduled, type Status, propose, readStatus } from "@breakwater/sdk/desk";
 import { useState } from "react";
 
 import { useChain, useRead } from "../chain.ts";
 import {
+  PRICE_STATES,
   amount,
   bps,
   duration,
   marketName,
   percent,
   price,
+  priceRange,
   priceUnits,
+  sourceName,
+  sourceWords,
   time,
-  PRICE_STATES,
 } from "../format.ts";
 import { Empty, Loading, Notice } from "../parts/notice.tsx";
 import { Figures } from "../parts/sheet.tsx";
@@ -143,6 +146,7 @@ function Market({
     brake.noNewRiskFor > 0n && `no new risk for ${duration(brake.noNewRiskFor)} more`,
   ].filter((words) => words !== false);
   const { last } = keepers;
+  const state = PRICE_STATES[quoted.state];
   return (
     <article className="card grid content-start gap-3" aria-label={marketName(reading)}>
       <div>
@@ -159,6 +163,9 @@ function Market({
           {brake.reason !== "none" && `; last reason: ${brake.reason}`}
         </p>
       </div>
+      <p className={`text-sm ${quoted.state === "Fresh" ? "text-muted" : "font-medium text-warn"}`}>
+        Price: {state.name.toLowerCase()}. {state.words}
+      </p>
       <div className="grid grid-cols-2 gap-2">
         <button className="button px-1 text-sm" onClick={() => onPause("pause-liquidations", market.id)}>
           Pause liquidations
@@ -169,14 +176,13 @@ function Market({
       </div>
       <Figures
         rows={[
-          ["Price", PRICE_STATES[quoted.state].name, PRICE_STATES[quoted.state].words],
-          ["From … to", range(quoted, reading), priceUnits(reading).unit],
+          ["Price of both sources", priceRange(reading.state, reading), priceUnits(reading).unit],
           ...quoted.sources.map(
-            (source) =>
+            (source, at) =>
               [
-                sentence(source.name),
-                sourcePrice(source.price, reading.side),
-                source.ageSeconds ? `${duration(source.ageSeconds)} old` : undefined,
+                `${at === 0 ? "First" : "Second"}: ${sourceName(source)}`,
+                price(source.price, reading),
+                sourceWords(source),
               ] as const,
           ),
           ["Budget to pause liquidations", duration(budgets.liquidations)],
@@ -258,17 +264,6 @@ function Falls({ market: { debt, decimals, symbols } }: { market: MarketStatus }
 /** A line along the bottom, so many percent long. */
 function bar(colour: string, long: number): string {
   return `linear-gradient(var(--${colour}), var(--${colour})) left bottom / ${long}% 4px no-repeat`;
-}
-
-/** Low to high as people talk of it: a short's market has the inverse. */
-function range({ low, high }: { low: bigint; high: bigint }, reading: MarketReading): string {
-  const [from, to] = reading.side === "long" ? [low, high] : [high, low];
-  return `${price(from, reading)} – ${price(to, reading)}`;
-}
-
-function sourcePrice(value: number | undefined, of: "long" | "short"): string {
-  if (value === undefined) return "no answer";
-  return (of === "long" ? value : 1 / value).toLocaleString("en-GB", { maximumSignificantDigits: 7 });
 }
 
 function Schedule({

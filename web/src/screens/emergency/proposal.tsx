@@ -101,11 +101,15 @@ export function ProposalSheet({ table, proposal }: { table: Table; proposal: Pro
             [`Safe (${whoIs(addresses, safe).name})`, <Long key="safe" text={safe} />],
             ["Nonce", transaction.nonce],
             ["Calls", <Long key="to" text={transaction.to} />, whoIs(addresses, transaction.to).name],
-            [
-              "Signatures are collected",
-              left > 0n ? `for ${duration(left)} more` : "no more: it has expired",
-              `until ${time(expiresAt)}`,
-            ],
+            ...(effect === undefined
+              ? [
+                  [
+                    "Signatures are collected",
+                    left > 0n ? `for ${duration(left)} more` : "no more: it has expired",
+                    `until ${time(expiresAt)}`,
+                  ] as const,
+                ]
+              : []),
             ["Domain hash", <Long key="domain" text={hashes.domain} />],
             ["Message hash", <Long key="message" text={hashes.message} />],
             ["Safe transaction hash", <Long key="transaction" text={hashes.safeTransaction} />],
