@@ -77,7 +77,7 @@ export default function Emergency() {
         </Notice>
       )}
       {!status && error === undefined && <Loading what="the markets as signers see them" />}
-      {status && <Markets status={status} onPause={fill} />}
+      {status && <Markets status={status} onPause={proposal ? undefined : fill} />}
 
       {proposal ? (
         <ProposalSheet key={proposal.hashes.safeTransaction} {...{ table, proposal }} />
@@ -127,13 +127,7 @@ function Markets({ status, onPause }: { status: Status; onPause: (action: string
   );
 }
 
-function Market({
-  market,
-  onPause,
-}: {
-  market: MarketStatus;
-  onPause: (action: string, market: string) => void;
-}) {
+function Market({ market, onPause }: { market: MarketStatus; onPause: OnPause }) {
   const { snapshot } = useChain();
   const reading = snapshot.markets.find(({ addresses }) => addresses.id === market.id);
   if (!reading) return null;
@@ -166,17 +160,19 @@ function Market({
       <p className={`text-sm ${quoted.state === "Fresh" ? "text-muted" : "font-medium text-warn"}`}>
         Price: {state.name.toLowerCase()}. {state.words}
       </p>
-      <div className="grid grid-cols-2 gap-2">
-        <button className="button px-1 text-sm" onClick={() => onPause("pause-liquidations", market.id)}>
-          Pause liquidations
-        </button>
-        <button className="button px-1 text-sm" onClick={() => onPause("pause-new-risk", market.id)}>
-          Stop new risk
-        </button>
-      </div>
+      {onPause && (
+        <div className="grid grid-cols-2 gap-2">
+          <button className="button px-1 text-sm" onClick={() => onPause("pause-liquidations", market.id)}>
+            Pause liquidations
+          </button>
+          <button className="button px-1 text-sm" onClick={() => onPause("pause-new-risk", market.id)}>
+            Stop new risk
+          </button>
+        </div>
+      )}
       <Figures
         rows={[
-          ["Price of both sources", priceRange(reading.state, reading), priceUnits(reading).unit],
+          ["Both sources", priceRange(reading.state, reading), priceUnits(reading).unit],
           ...quoted.sources.map(
             (source, at) =>
               [

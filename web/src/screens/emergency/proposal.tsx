@@ -208,12 +208,14 @@ function Signing({
                 key={owner}
                 className="flex flex-wrap items-center gap-x-3 border-b border-line py-1 last:border-0"
               >
-                <span aria-hidden className={`w-5 text-center ${signature ? "text-accent" : "text-muted"}`}>
-                  {signature ? "✓" : "○"}
-                </span>
-                <span>
-                  <span className="break-all">{owner}</span>
-                  {owner === account && <span className="text-muted"> (you)</span>}
+                <span className="flex min-w-0 gap-2">
+                  <span aria-hidden className={signature ? "text-accent" : "text-muted"}>
+                    {signature ? "✓" : "○"}
+                  </span>
+                  <span className="break-all">
+                    {owner}
+                    {owner === account && <span className="text-muted"> (you)</span>}
+                  </span>
                 </span>
                 <span className="ml-auto text-muted">{signature ? "has signed" : "has not signed"}</span>
                 {signature && <PassOn {...{ signature, name }} />}
