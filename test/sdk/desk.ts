@@ -9,6 +9,7 @@ import { network } from "hardhat";
 
 import { deployLocal } from "../../deploy/local.ts";
 import { ROLES } from "../../deploy/roles.ts";
+import { openArbitrageur } from "../../scripts/arbitrage.ts";
 import { ownerOf } from "../../scripts/desk/keys.ts";
 import { fundLenders } from "../../scripts/start/book.ts";
 import {
@@ -202,7 +203,8 @@ describe("SDK desk", () => {
   });
 
   it("says what it costs to leave a pause: what keepers would take, and what could be borrowed", async () => {
-    const { addresses, contracts, desk, markets, setPrice, signers } = await load();
+    const local = await load();
+    const { addresses, contracts, desk, markets, setPrice, signers } = local;
     const market = addresses.markets.find(({ id }) => id === MARKET)!;
     const { vault, collateral } = markets[MARKET]!;
     const borrower = signers.others[1]!;
@@ -221,8 +223,19 @@ describe("SDK desk", () => {
     const room = caps.debt - totalDebt; // millionths, as USDC's
     expect(borrowable.figures[0]!.value).to.equal(cash < room ? cash : room);
 
-    // A wrong price: the first source alone, so nothing new can be borrowed either.
-    await setPrice("ETH/USD", "1850");
+    // One source alone: nothing new can be borrowed anyway.
+    await setPrice("ETH/USD", "1840");
     expect((await costOfNoPause(desk, market, "NoNewRisk")).words[0]).to.match(/nothing can be borrowed/);
+
+    // Both: keepers take it to the target, and the borrower pays for that.
+    const arbitrageur = await openArbitrageur(local, signers.others[2]!);
+    await arbitrageur.trade();
+    await networkHelpers.time.increase(700);
+    const wrong = await costOfNoPause(desk, market, "LiquidationsPaused");
+    const [repaid, penalty] = wrong.figures.map(({ value }) => value);
+    expect(repaid! > 0n && penalty! > 0n && penalty! < repaid! / 10n).to.equal(true);
+    expect(wrong.words[0]).to.match(
+      /keepers can repay [\d,.]+ USDC now, and borrowers pay [\d,.]+ USDC for it/,
+    );
   });
 });

@@ -117,7 +117,10 @@ export default function Emergency() {
   );
 }
 
-function Markets({ status, onPause }: { status: Status; onPause: (action: string, market: string) => void }) {
+/** Begins a proposal; there is none while another one lies on the desk. */
+type OnPause = ((action: string, market: string) => void) | undefined;
+
+function Markets({ status, onPause }: { status: Status; onPause: OnPause }) {
   return (
     <section aria-label="Markets" className="grid gap-4 md:grid-cols-2 lg:grid-cols-3">
       {status.markets.map((market) => (
