@@ -43,6 +43,19 @@ export default defineConfig(
     },
   },
   {
+    // It runs in browsers too. loadAddresses, which does not, imports when it is called.
+    files: ["sdk/src/**/*.ts"],
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        { name: "parseFloat", message: "Parse amounts to bigint." },
+        { name: "Buffer", message: "A browser has none." },
+        { name: "process", message: "A browser has none." },
+      ],
+      "no-restricted-imports": ["error", { patterns: ["node:*"] }],
+    },
+  },
+  {
     files: ["test/**/*.ts"],
     rules: {
       // chai: expect(x).to.be.true

@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 
 import { explainRevert } from "@breakwater/sdk/chain";
 import { ReplayError } from "@breakwater/sdk/core";
+import { Refusal } from "@breakwater/sdk/desk";
 import { Command, InvalidArgumentError } from "commander";
 
-import { DEFAULT_RPC, Refusal } from "./desk/chain.ts";
+import { DEFAULT_RPC } from "./desk/chain.ts";
 import { openChain } from "./report/read.ts";
 import { differencesOf } from "./report/reconcile.ts";
 import { writeReport } from "./report/run.ts";

@@ -3,10 +3,11 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { explainRevert } from "@breakwater/sdk/chain";
+import { Refusal, formatTime, toJson } from "@breakwater/sdk/desk";
 import { Command, InvalidArgumentError } from "commander";
 import { getAddress, isAddress } from "ethers";
 
-import { DEFAULT_RPC, formatTime, openDesk, Refusal, toJson } from "./desk/chain.ts";
+import { DEFAULT_RPC, openRpcDesk } from "./desk/chain.ts";
 import { PriceFileError } from "./drill/path.ts";
 import { accountOf, accountText } from "./risk/account.ts";
 import { generatedSubject } from "./risk/bench.ts";
@@ -91,7 +92,7 @@ simulation(
   if (options.account !== undefined && !isAddress(options.account)) {
     throw new Refusal(`--account ${options.account as string}: not an address`);
   }
-  const desk = await openDesk(options.rpc, options.addresses);
+  const desk = await openRpcDesk(options.rpc, options.addresses);
   try {
     const { block, books } = await readBooks(desk, {
       markets: options.market,

@@ -1,73 +1,27 @@
-// What the desk knows of a deployment: its contracts, and names for their addresses.
+// The desk on this machine: over JSON-RPC, with the addresses that the deployment wrote.
 import { readFile } from "node:fs/promises";
 
-import { type Addresses, contractAddress, loadAddresses } from "@breakwater/sdk/addresses";
-import { connect, openMarkets } from "@breakwater/sdk/chain";
-import { parseAmount } from "@breakwater/sdk/core";
-import {
-  AccessAdmin__factory,
-  AccessManager__factory,
-  AccountRecovery__factory,
-  EmergencyBrake__factory,
-  Safe__factory,
-  Upgrader__factory,
-  Vault__factory,
-} from "@breakwater/sdk/types";
-import { getAddress, isAddress, type Interface, JsonRpcProvider, ZeroAddress } from "ethers";
-
-/** What the person at the desk can put right: no stack trace. */
-export class Refusal extends Error {
-  override name = "Refusal";
-}
+import { type Addresses, loadAddresses } from "@breakwater/sdk/addresses";
+import { type Desk, openDesk, Refusal } from "@breakwater/sdk/desk";
+import { JsonRpcProvider } from "ethers";
 
 export const DEFAULT_RPC = "http://127.0.0.1:8545";
 
-/** The contracts that the menu calls. */
-export const INTERFACES = {
-  Vault: Vault__factory.createInterface() as Interface,
-  EmergencyBrake: EmergencyBrake__factory.createInterface() as Interface,
-  Upgrader: Upgrader__factory.createInterface() as Interface,
-  AccessAdmin: AccessAdmin__factory.createInterface() as Interface,
-  AccountRecovery: AccountRecovery__factory.createInterface() as Interface,
-  AccessManager: AccessManager__factory.createInterface() as Interface,
-  Safe: Safe__factory.createInterface() as Interface,
-};
-export type Kind = keyof typeof INTERFACES;
+export interface RpcDesk extends Desk {
+  rpc: string;
+  provider: JsonRpcProvider;
+  close: () => void;
+}
 
-export const SAFES = ["pauser", "governor"] as const;
-export type SafeName = (typeof SAFES)[number];
-
-export type Desk = Awaited<ReturnType<typeof openDesk>>;
-
-/** Connects to the chain, and refuses one that the addresses are not of. */
-export async function openDesk(rpc: string, addressesFile?: string) {
+/** Connects to the chain; refuses where none answers, or one that the addresses are not of. */
+export async function openRpcDesk(rpc: string, addressesFile?: string): Promise<RpcDesk> {
   // Nothing remembered: what is shown is the chain now.
   const provider = new JsonRpcProvider(rpc, undefined, { batchMaxCount: 1, cacheTimeout: -1, polling: true });
+  provider.pollingInterval = 250;
   try {
-    const chainId = Number(BigInt((await rpcSend(provider, rpc)) as string));
-    const addresses = await readAddresses(chainId, addressesFile);
-    if (addresses.chainId !== chainId) {
-      throw new Refusal(
-        `wrong chain: ${rpc} is chain ${chainId}, the addresses are of chain ${addresses.chainId}`,
-      );
-    }
-    provider.pollingInterval = 250;
-    const contracts = connect(addresses, provider);
-    const at = (name: string) => contractAddress(addresses, name);
-    const readMarkets = await openMarkets(contracts, provider);
-    return {
-      rpc,
-      chainId,
-      provider,
-      ...contracts,
-      manager: AccessManager__factory.connect(at("AccessManager"), provider),
-      upgrader: Upgrader__factory.connect(at("Upgrader"), provider),
-      recovery: AccountRecovery__factory.connect(at("AccountRecovery"), provider),
-      safe: (address: string) => Safe__factory.connect(address, provider),
-      readMarkets: async () => readMarkets(await provider.getBlockNumber()),
-      now: async () => BigInt((await provider.getBlock("latest"))!.timestamp),
-      close: () => provider.destroy(),
-    };
+    const chainId = Number(BigInt((await ask(provider, rpc)) as string));
+    const desk = await openDesk(await readAddresses(chainId, addressesFile), provider);
+    return { ...desk, rpc, provider, close: () => provider.destroy() };
   } catch (error) {
     provider.destroy();
     throw error;
@@ -75,7 +29,7 @@ export async function openDesk(rpc: string, addressesFile?: string) {
 }
 
 /** Asked once, without ethers' retries: a desk without a chain says so at once. */
-async function rpcSend(provider: JsonRpcProvider, rpc: string): Promise<unknown> {
+async function ask(provider: JsonRpcProvider, rpc: string): Promise<unknown> {
   try {
     const [answer] = await provider._send({ id: 1, jsonrpc: "2.0", method: "eth_chainId", params: [] });
     if (answer && "result" in answer) return answer.result;
@@ -94,78 +48,4 @@ export async function readAddresses(chainId: number, file?: string): Promise<Add
     throw new Refusal(`no addresses of chain ${chainId}: ${String(path)} is missing`);
   }
   return loadAddresses(path);
-}
-
-/** What a contract of the deployment is, and what people call it. */
-export function whoIs(addresses: Addresses, address: string): { kind?: Kind; name: string } {
-  const wanted = getAddress(address);
-  const market = addresses.markets.find(({ vault }) => vault === wanted);
-  if (market) return { kind: "Vault", name: market.id };
-  for (const safe of SAFES) {
-    if (addresses.safes[safe] === wanted) return { kind: "Safe", name: `${safe} Safe` };
-  }
-  const [name] = Object.entries(addresses.contracts).find(([, at]) => at === wanted) ?? [];
-  if (name === undefined) return { name: wanted };
-  return { kind: name in INTERFACES && name !== "Safe" ? (name as Kind) : undefined, name };
-}
-
-export function addressOf(addresses: Addresses, name: string): string {
-  return contractAddress(addresses, name);
-}
-
-export function marketOf(addresses: Addresses, id: string) {
-  const market = addresses.markets.find((each) => each.id === id);
-  if (market) return market;
-  throw new Refusal(`no market ${id}: there are ${addresses.markets.map((each) => each.id).join(", ")}`);
-}
-
-export function safeOf(addresses: Addresses, name: string): string {
-  if (name === "pauser" || name === "governor") return addresses.safes[name];
-  throw new Refusal(`no Safe ${name}: there are ${SAFES.join(" and ")}`);
-}
-
-// ---------------------------------------------------------------- what people write and read
-
-const UNITS = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** "2h", "90m", "1h30m" → seconds. */
-export function parseDuration(text: string): number {
-  const parts = [...text.matchAll(/(\d+)([smhd])/g)];
-  const seconds = parts.reduce((sum, [, n, unit]) => sum + Number(n) * UNITS[unit as keyof typeof UNITS], 0);
-  if (seconds === 0 || parts.map(([part]) => part).join("") !== text) {
-    throw new Refusal(`"${text}" is no duration: write 90s, 30m, 2h, 7d or 1h30m`);
-  }
-  return seconds;
-}
-
-export function formatDuration(seconds: bigint | number): string {
-  let left = Number(seconds);
-  const parts = [];
-  for (const [unit, size] of Object.entries(UNITS).reverse()) {
-    const count = Math.floor(left / size);
-    if (count > 0) parts.push(`${count}${unit === "m" ? "min" : unit}`);
-    left -= count * size;
-  }
-  return parts.slice(0, 2).join(" ") || "0s";
-}
-
-export function formatTime(seconds: bigint | number): string {
-  return new Date(Number(seconds) * 1_000).toISOString().replace(".000Z", "Z");
-}
-
-export function parseAddress(text: string): string {
-  if (isAddress(text) && text !== ZeroAddress) return getAddress(text);
-  throw new Refusal(`"${text}" is no address`);
-}
-
-/** "82.5" → 8250 basis points. */
-export function parseBps(text: string): bigint {
-  if (!/^\d{1,6}(\.\d{1,2})?$/.test(text))
-    throw new Refusal(`"${text}" is no percentage with at most 2 decimals`);
-  return parseAmount(text, 2);
-}
-
-/** bigint and all. */
-export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? each.toString() : each), 2);
 }

@@ -2,24 +2,36 @@
 import { join } from "node:path";
 
 import { explainRevert } from "@breakwater/sdk/chain";
+import {
+  type Action,
+  ACTIONS,
+  checkAgainstChain,
+  checkSignatures,
+  CostRisen,
+  exerciseText,
+  type Field,
+  formatTime,
+  nameOf,
+  omissionOf,
+  type Options,
+  type OwnerSignature,
+  type Proposal,
+  propose,
+  readStatus,
+  Refusal,
+  sign,
+  STEPS,
+  toJson,
+  verifyProposal,
+} from "@breakwater/sdk/desk";
 import { Command, CommanderError } from "commander";
 
-import type { Options } from "./action.ts";
-import { ACTIONS } from "./actions.ts";
-import { DEFAULT_RPC, type Desk, formatTime, openDesk, readAddresses, Refusal, toJson } from "./chain.ts";
+import { DEFAULT_RPC, openRpcDesk, readAddresses, type RpcDesk } from "./chain.ts";
 import { execute } from "./execute.ts";
-import { propose, readProposal, verifyProposal, writeProposal } from "./proposal.ts";
-import {
-  checkAgainstChain,
-  collect,
-  confirmed,
-  decision,
-  type KeyOptions,
-  openSigner,
-  sign,
-  signaturesBeside,
-} from "./sign.ts";
-import { readStatus, statusText } from "./status.ts";
+import { readProposal, readSignature, signaturesBeside, writeProposal, writeSignature } from "./files.ts";
+import { takesFile, withFile } from "./parameters.ts";
+import { confirmed, type KeyOptions, openSigner, ownerOf } from "./keys.ts";
+import { decision, statusText } from "./text.ts";
 
 export interface Output {
   out: (text: string) => void;
@@ -32,20 +44,14 @@ interface Common {
   json: boolean;
 }
 
-const CANCEL = { summary: "what the governor has scheduled", expires: "1h" };
-const VOID = {
-  summary: "use a Safe's nonce up, so that what else has it can never be executed",
-  expires: "24h",
-};
-
 /** Runs one command line; 0, or 1 after a refusal or a failure. */
 export async function run(args: string[], { out, err }: Output): Promise<number> {
   const program = new Command("desk")
     .description("The signers' desk: a fixed menu, real Safes, no raw calldata. See docs/desk.md.")
     .showHelpAfterError("(--help says more)");
 
-  const withDesk = async (options: Common, use: (desk: Desk) => Promise<void>) => {
-    const desk = await openDesk(options.rpc, options.addresses);
+  const withDesk = async (options: Common, use: (desk: RpcDesk) => Promise<void>) => {
+    const desk = await openRpcDesk(options.rpc, options.addresses);
     try {
       await use(desk);
     } finally {
@@ -65,44 +71,46 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     );
 
   const proposals = program.command("propose").description("write a proposal for a Safe's owners to sign");
-  const addAction = (
-    name: string,
-    summary: string,
-    expires: string,
-    flags: [string, string][],
-    isDelayed: boolean,
-  ) => {
+  const menu: Record<string, Pick<Action, "summary" | "expires" | "fields"> & Partial<Action>> = {
+    ...ACTIONS,
+    ...STEPS,
+  };
+  for (const [name, { summary, expires, fields, isDelayed }] of Object.entries(menu)) {
     const command = common(proposals.command(name))
       .description(summary + (isDelayed ? " (schedules it; then execute)" : ""))
-      .option("--file <file>", "to write (desk/NAME-NONCE.json)")
+      .option("--file <file>", "to write (desk/ACTION-SAFE-NONCE.json)")
       .option("--expires <duration>", "how long signatures may be collected", expires)
       .option("--nonce <number>", "a later one than the Safe's next");
-    for (const [flag, description] of flags) command.option(flag, description);
-    command.action(async (options: Common & Options) =>
-      withDesk(options, async (desk) => {
+    for (const field of fields) {
+      const of = field.choices ? `${field.words}: ${field.choices.join(", ")}` : field.words;
+      command.option(field.kind === "yes" ? flagOf(field) : `${flagOf(field)} <${field.kind}>`, of);
+    }
+    if (takesFile(name)) {
+      command.option(
+        "--parameters <file>",
+        "what is not named here, from the market's entry in this file (as in deploy/parameters)",
+      );
+    }
+    command.action(async (given: Common & Options) =>
+      withDesk(given, async (desk) => {
+        const options = withFile(name, given) as Common & Options;
+        const missing = fields.find((field) => !field.isOptional && options[field.name] === undefined);
+        if (missing) throw new Refusal(`${flagOf(missing)} is missing`);
         const proposal = await propose(desk, name, options);
-        const { safe, transaction, cost } = proposal;
-        const isPauser = safe === desk.addresses.safes.pauser;
-        const fallback = `${name}-${isPauser ? "pauser" : "governor"}-${transaction.nonce}.json`;
-        const file = typeof options.file === "string" ? options.file : join("desk", fallback);
+        const { cost } = proposal;
+        const file =
+          typeof options.file === "string" ? options.file : join("desk", nameOf(desk.addresses, proposal));
         const builder = await writeProposal(file, proposal);
         const intent = verifyProposal(desk.addresses, proposal);
+        const omission = await omissionOf(desk, intent);
         say(
           options,
           { file, builder, ...proposal },
-          `${decision(desk.addresses, proposal, intent, cost)}\nWritten: ${file}, and ${builder} for Safe's Transaction Builder`,
+          `${decision(desk.addresses, proposal, intent, cost, omission)}\nWritten: ${file}, and ${builder} for Safe's Transaction Builder`,
         );
       }),
     );
-  };
-  for (const [name, { summary, expires, options, isDelayed }] of Object.entries(ACTIONS)) {
-    addAction(name, summary, expires, options, isDelayed);
   }
-  const safe: [string, string] = ["--safe <name>", "pauser or governor"];
-  const operation: [string, string] = ["--operation <id>", "as desk status shows it"];
-  addAction("execute", "what was scheduled, when its delay is over", "24h", [operation], false);
-  addAction("cancel", CANCEL.summary, CANCEL.expires, [operation, safe], false);
-  addAction("void", VOID.summary, VOID.expires, [safe], false);
 
   withKey(common(program.command("sign").argument("<proposal>", "its file")))
     .description("show what a proposal does, then sign it; the signature is a file beside it")
@@ -110,18 +118,31 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     .action(async (file: string, options: Common & KeyOptions & { yes: boolean }) =>
       withDesk(options, async (desk) => {
         const proposal = await readProposal(file);
-        const { intent, owners, threshold, cost } = await checkAgainstChain(desk, proposal);
-        if (!options.json) out(decision(desk.addresses, proposal, intent, cost));
+        const checked = await checkAgainstChain(desk, proposal);
+        const { intent, threshold, cost } = checked;
+        const omission = await omissionOf(desk, intent);
+        if (!options.json) out(decision(desk.addresses, proposal, intent, cost, omission));
         await confirmed(options.yes);
-        const signer = await openSigner(options, options.rpc);
-        try {
-          const signed = await sign(proposal, file, signer, owners, cost);
-          const words = intent.words;
-          const text = `Signed by ${signed.address}: ${signed.file} (${threshold} signatures are needed)`;
-          say(options, { ...signed, intent: words, hashes: proposal.hashes, cost, threshold }, text);
-        } finally {
-          signer.provider?.destroy();
-        }
+        const signature = await sign(
+          proposal,
+          await ownerOf(await openSigner(options, desk.provider)),
+          checked,
+        );
+        const written = await writeSignature(file, signature);
+        const { signer: address } = signature;
+        say(
+          options,
+          {
+            file: written,
+            address,
+            intent: intent.words,
+            hashes: proposal.hashes,
+            cost,
+            omission,
+            threshold,
+          },
+          `Signed by ${address}: ${written} (${threshold} signatures are needed)`,
+        );
       }),
     );
 
@@ -136,10 +157,8 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
       const proposal = await readProposal(file);
       const addresses = await readAddresses(proposal.chainId, options.addresses);
       const intent = verifyProposal(addresses, proposal);
-      const signatures = await collect(
-        proposal,
-        named.length > 0 ? named : await signaturesBeside(file, proposal),
-      );
+      const signatures = await signaturesOf(proposal, file, named);
+      checkSignatures(proposal, signatures);
       const signers = signatures.map(({ signer }) => signer);
       // Offline there is only this machine's clock.
       if (Date.now() >= proposal.expiresAt * 1_000) {
@@ -164,18 +183,14 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     .action(async (file: string, named: string[], options: Common & KeyOptions & { acceptCost: boolean }) =>
       withDesk(options, async (desk) => {
         const proposal = await readProposal(file);
-        const signatures = named.length > 0 ? named : await signaturesBeside(file, proposal);
-        const sender = await openSigner(options, options.rpc);
-        try {
-          const done = await execute(desk, proposal, signatures, sender, options.acceptCost);
-          say(
-            options,
-            done,
-            `Executed in block ${done.block}, ${done.transaction}, gas ${done.gasUsed}\n${done.effect}`,
-          );
-        } finally {
-          sender.provider?.destroy();
-        }
+        const signatures = await signaturesOf(proposal, file, named);
+        const sender = await openSigner(options, desk.provider);
+        const done = await execute(desk, proposal, signatures, sender, options.acceptCost);
+        say(
+          options,
+          done,
+          `Executed in block ${done.block}, ${done.transaction}, gas ${done.gasUsed}\n${done.effect}`,
+        );
       }),
     );
 
@@ -189,9 +204,9 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     .option("--json", "print JSON", false)
     .action(async (options: { wait: boolean; report: string; json: boolean }) => {
       // Needs Hardhat, which the other commands do not.
-      const { exercise, exerciseText } = await import("./exercise.ts");
+      const { exercise } = await import("./exercise.ts");
       const report = await exercise({ ...options, say: options.json ? () => undefined : out });
-      out(options.json ? toJson(report) : exerciseText(report, options.report));
+      out(options.json ? toJson(report) : [...exerciseText(report), `Report: ${options.report}`].join("\n"));
     });
 
   for (const each of allOf(program)) {
@@ -205,9 +220,20 @@ export async function run(args: string[], { out, err }: Output): Promise<number>
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
-    err(error instanceof Refusal ? `Refused: ${error.message}` : explainRevert(error).words);
+    const how = error instanceof CostRisen ? " (--accept-cost)" : "";
+    err(error instanceof Refusal ? `Refused: ${error.message}${how}` : explainRevert(error).words);
     return 1;
   }
+}
+
+/** The files that were named, or those beside the proposal. */
+async function signaturesOf(proposal: Proposal, file: string, named: string[]): Promise<OwnerSignature[]> {
+  return named.length > 0 ? Promise.all(named.map(readSignature)) : signaturesBeside(file, proposal);
+}
+
+/** maxLtv → --max-ltv */
+function flagOf({ name }: Field): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 function allOf(command: Command): Command[] {

@@ -5,33 +5,31 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import {
+  checkAgainstChain,
+  countPauses,
+  EXERCISE_PAUSE,
+  exercisedPause,
+  type ExerciseReport,
+  formatDuration,
+  type Proposal,
+  propose,
+  readStatus,
+  sign,
+  toJson,
+} from "@breakwater/sdk/desk";
 import { config, network } from "hardhat";
 
 import { writeAddresses } from "../../deploy/deploy.ts";
 import { deployLocal } from "../../deploy/local.ts";
 import { readParameters } from "../../deploy/parameters.ts";
-import { type Desk, formatDuration, openDesk, toJson } from "./chain.ts";
+import { openRpcDesk, type RpcDesk } from "./chain.ts";
 import { execute } from "./execute.ts";
-import { propose, type Proposal, readProposal, writeProposal } from "./proposal.ts";
-import { checkAgainstChain, openSigner, sign, signaturesBeside } from "./sign.ts";
-import { readStatus } from "./status.ts";
+import { readProposal, signaturesBeside, writeProposal, writeSignature } from "./files.ts";
+import { openSigner, ownerOf } from "./keys.ts";
 
 const CANARY = "canary-usdc";
-const PAUSE = "30m";
 const WAIT_MS = 15 * 60_000;
-
-export interface ExerciseReport {
-  startedAt: string;
-  market: string;
-  signedBy: "people" | "the exercise itself";
-  /** Wall-clock milliseconds of each step. */
-  steps: { step: string; milliseconds: number; found: string }[];
-  alertToPausedMilliseconds: number;
-  /** On the chain's clock. */
-  pausedSeconds: number;
-  graceSeconds: number;
-  otherMarketsUntouched: boolean;
-}
 
 /** The parameters of a local chain with a copy of the first market, for exercises only. */
 function parametersWithCanary() {
@@ -51,13 +49,13 @@ export async function exercise(options: {
   const rpc = `http://127.0.0.1:${port}`;
   const connection = await network.create({ network: "localhost", override: { url: rpc } });
   const stateId = `chain-31337-${port}`;
-  let desk: Desk | undefined;
+  let desk: RpcDesk | undefined;
   try {
     const parameters = parametersWithCanary();
     const local = await deployLocal(connection, { parameters, stateId });
     const directory = await mkdtemp(join(tmpdir(), "breakwater-exercise-"));
     const addresses = writeAddresses(local.addresses, directory);
-    desk = await openDesk(rpc, addresses);
+    desk = await openRpcDesk(rpc, addresses);
     const report = await play(desk, {
       ...options,
       directory,
@@ -90,7 +88,7 @@ interface Stage {
   passTo: (time: bigint) => Promise<void>;
 }
 
-async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
+async function play(desk: RpcDesk, stage: Stage): Promise<ExerciseReport> {
   const steps: ExerciseReport["steps"] = [];
   const timed = async (step: string, work: () => Promise<string>) => {
     const from = performance.now();
@@ -107,6 +105,7 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
   };
   const file = join(stage.directory, "exercise.json");
   const startedAt = new Date().toISOString();
+  const before = await countPauses(desk);
   const started = performance.now();
 
   await timed("alert", async () => {
@@ -117,7 +116,7 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
     return `${CANARY}: the first feed is 30 % low, the price is ${state}`;
   });
   await timed("proposal", async () => {
-    const options = { market: CANARY, for: PAUSE, reason: "exercise" };
+    const options = { market: CANARY, for: EXERCISE_PAUSE, reason: "exercise" };
     await writeProposal(file, await propose(desk, "pause-liquidations", options));
     return file;
   });
@@ -125,27 +124,22 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
   for (const at of [0, 1]) {
     await timed(`signature ${at + 1}`, async () => {
       if (stage.wait) return waitForSignature(desk, file, proposal, at, stage.say);
-      const { owners, cost } = await checkAgainstChain(desk, proposal);
-      const signer = await openSigner({ account: stage.owners[at], keyEnv: "" }, desk.rpc);
-      const signed = await sign(proposal, file, signer, owners, cost);
-      signer.provider?.destroy();
-      return signed.address;
+      const checked = await checkAgainstChain(desk, proposal);
+      const owner = await openSigner({ account: stage.owners[at], keyEnv: "" }, desk.provider);
+      const signature = await sign(proposal, await ownerOf(owner), checked);
+      await writeSignature(file, signature);
+      return signature.signer;
     });
   }
   await timed("paused", async () => {
-    const sender = await openSigner({ account: stage.owners[2], keyEnv: "" }, desk.rpc);
+    const sender = await openSigner({ account: stage.owners[2], keyEnv: "" }, desk.provider);
     const { effect } = await execute(desk, proposal, await signaturesBeside(file, proposal), sender, false);
-    sender.provider?.destroy();
     await levelIs("LiquidationsPaused");
     return effect;
   });
   const alertToPausedMilliseconds = Math.round(performance.now() - started);
   const state = await desk.brake.stateOf(market.vault);
-  const others = await Promise.all(
-    desk.addresses.markets
-      .filter(({ id }) => id !== CANARY)
-      .map(async ({ vault }) => desk.brake.stateOf(vault)),
-  );
+  const pause = await exercisedPause(desk, CANARY, before);
   await timed("lapse into grace", async () => {
     await stage.passTo(state.pausedUntil);
     return levelIs("Grace");
@@ -161,16 +155,12 @@ async function play(desk: Desk, stage: Stage): Promise<ExerciseReport> {
     signedBy: stage.wait ? "people" : "the exercise itself",
     steps,
     alertToPausedMilliseconds,
-    pausedSeconds: Number(state.pausedUntil - state.pausedAt),
-    graceSeconds: Number(state.graceUntil - state.pausedUntil),
-    otherMarketsUntouched: others.every(
-      ({ level, liquidationPauses }) => level === 0n && liquidationPauses === 0n,
-    ),
+    ...pause,
   };
 }
 
 async function waitForSignature(
-  desk: Desk,
+  desk: RpcDesk,
   file: string,
   proposal: Proposal,
   have: number,
@@ -186,14 +176,4 @@ async function waitForSignature(
     await sleep(500);
   }
   throw new Error(`no signature within ${formatDuration(WAIT_MS / 1_000)}`);
-}
-
-export function exerciseText(report: ExerciseReport, file: string): string {
-  const { alertToPausedMilliseconds, pausedSeconds, graceSeconds, otherMarketsUntouched } = report;
-  return [
-    `From alert to paused: ${(alertToPausedMilliseconds / 1_000).toFixed(1)} s, signed by ${report.signedBy}`,
-    `Paused for ${formatDuration(pausedSeconds)}, grace of ${formatDuration(graceSeconds)}, both ended by themselves`,
-    otherMarketsUntouched ? "No other market was touched." : "ANOTHER MARKET WAS PAUSED TOO.",
-    `Report: ${file}`,
-  ].join("\n");
 }

@@ -24,9 +24,9 @@ import {
   positionKey,
   ratioOf,
 } from "@breakwater/sdk/core";
+import { Refusal } from "@breakwater/sdk/desk";
 import { ZeroAddress } from "ethers";
 
-import { Refusal } from "../desk/chain.ts";
 import type { Amount, AmountName, Balance, Evidence, Line, PositionState, PriceLine } from "./lines.ts";
 import { decimalOf, isoTime, lineOf, type Names, stamp, unitsIn } from "./names.ts";
 import type { Block, Market, Price, RegisterEvent } from "./read.ts";

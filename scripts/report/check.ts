@@ -1,5 +1,5 @@
 // The register held against the chain: every balance, position and lender at both ends of the period.
-import { Refusal } from "../desk/chain.ts";
+import { Refusal } from "@breakwater/sdk/desk";
 import type { Point } from "./book.ts";
 import type { Names } from "./names.ts";
 import { type Chain, eachOf, type Market, readBalance, type State } from "./read.ts";

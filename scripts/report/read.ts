@@ -16,9 +16,10 @@ import {
   OracleAdapter__factory,
   TestToken__factory,
 } from "@breakwater/sdk/types";
+import { Refusal } from "@breakwater/sdk/desk";
 import { getAddress, id, isError, JsonRpcProvider, toBeHex, ZeroAddress, zeroPadValue } from "ethers";
 
-import { readAddresses, Refusal } from "../desk/chain.ts";
+import { readAddresses } from "../desk/chain.ts";
 import type { Balance } from "./lines.ts";
 
 export interface Block {

@@ -1,7 +1,7 @@
 // One report: reads, follows, writes, holds the sums against the chain.
 import { readFileSync } from "node:fs";
 
-import { Refusal } from "../desk/chain.ts";
+import { Refusal } from "@breakwater/sdk/desk";
 import { checksAt, reconcile } from "./check.ts";
 import type { Line } from "./lines.ts";
 import { isoTime, Names } from "./names.ts";

@@ -15,7 +15,7 @@ import { basename, dirname, join } from "node:path";
 
 import { z } from "zod";
 
-import { Refusal } from "../desk/chain.ts";
+import { Refusal } from "@breakwater/sdk/desk";
 import {
   ACCOUNT_COLUMNS,
   accountRow,

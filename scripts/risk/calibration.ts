@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 import { entry, type MarketParameters, type Parameters, readParameters } from "../../deploy/parameters.ts";
-import { Refusal, toJson } from "../desk/chain.ts";
+import { Refusal, toJson } from "@breakwater/sdk/desk";
 import {
   type Assumptions,
   type Backtest,

@@ -1,9 +1,10 @@
 // A deployment's markets as the exposure looks at them, at one block, and every position of them.
 import { type MarketReading, openMarkets, readEvents } from "@breakwater/sdk/chain";
 import { liquidatableUnder } from "@breakwater/sdk/core";
+import { Refusal } from "@breakwater/sdk/desk";
 import type { PositionViewStructOutput } from "../../sdk/src/types/Lens.ts";
 
-import { type Desk, Refusal } from "../desk/chain.ts";
+import { type RpcDesk } from "../desk/chain.ts";
 import { readPool } from "./depth.ts";
 import { FALLS, type Subject } from "./exposure.ts";
 
@@ -29,7 +30,7 @@ export interface Scope {
 }
 
 /** Every market that is asked for, at one block. */
-export async function readBooks(desk: Desk, scope: Scope) {
+export async function readBooks(desk: RpcDesk, scope: Scope) {
   const block = await blockOf(desk, scope.block);
   const readMarkets = await openMarkets(desk, desk.provider);
   const readings = await readMarkets(block.number).catch((error: unknown) => {
@@ -51,7 +52,7 @@ export async function readBooks(desk: Desk, scope: Scope) {
   return { block, books };
 }
 
-async function blockOf(desk: Desk, wanted?: number) {
+async function blockOf(desk: RpcDesk, wanted?: number) {
   const block = await desk.provider.getBlock(wanted ?? "latest");
   if (!block?.hash) {
     const latest = await desk.provider.getBlockNumber();
@@ -70,7 +71,7 @@ interface Key {
 }
 
 /** By market: who ever had a position. */
-async function keysOf(desk: Desk, to: number): Promise<Map<string, Key[]>> {
+async function keysOf(desk: RpcDesk, to: number): Promise<Map<string, Key[]>> {
   const from = desk.addresses.startBlock;
   const events = await readEvents(desk, ["Adjust", "TransferPosition"], from, to).catch((error: unknown) => {
     throw new Refusal(
@@ -88,7 +89,7 @@ async function keysOf(desk: Desk, to: number): Promise<Map<string, Key[]>> {
 }
 
 async function readBook(
-  desk: Desk,
+  desk: RpcDesk,
   reading: MarketReading,
   keys: Key[],
   block: number,
@@ -143,7 +144,7 @@ function termsOf(risk: Subject["risk"]): Subject["risk"] {
 
 /** The ticks' figures against the Lens's, and against the positions one by one. */
 async function compare(
-  desk: Desk,
+  desk: RpcDesk,
   { id, ticks, state }: Subject,
   holdings: Holding[],
   vault: string,

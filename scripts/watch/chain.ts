@@ -11,9 +11,9 @@ import {
   OracleAdapter__factory,
   TestToken__factory,
 } from "@breakwater/sdk/types";
+import { formatReason } from "@breakwater/sdk/desk";
 import { type Provider, ZeroAddress } from "ethers";
 
-import { decodeReason } from "../desk/actions.ts";
 import { type History, openHistory, type Recent, type Scheduled } from "./history.ts";
 
 export type { Recent, Scheduled };
@@ -256,7 +256,7 @@ export async function openWatcher(addresses: Addresses, provider: Provider) {
         brake: {
           level: market.brake.level,
           until: market.brake.until,
-          reason: decodeReason(state.reason),
+          reason: formatReason(state.reason),
           reporter: state.reporter,
           told: state,
           budgets: {

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { type Addresses, loadAddresses } from "@breakwater/sdk/addresses";
 import { explainRevert } from "@breakwater/sdk/chain";
+import { Refusal, formatDuration, formatTime, toJson } from "@breakwater/sdk/desk";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 import { Endpoints } from "../../keeper/src/chain/endpoints.ts";
@@ -11,7 +12,7 @@ import type { OnEvent } from "../../keeper/src/events.ts";
 import { type Alert, openAlerts } from "../../keeper/src/operation/alerts.ts";
 import { openHealth, serve } from "../../keeper/src/operation/health.ts";
 import { post } from "../../keeper/src/operation/webhook.ts";
-import { DEFAULT_RPC, formatDuration, formatTime, readAddresses, Refusal, toJson } from "../desk/chain.ts";
+import { DEFAULT_RPC, readAddresses } from "../desk/chain.ts";
 import { type Look, openWatcher } from "./chain.ts";
 import { openMetrics } from "./metrics.ts";
 import { BLIND, type Finding, findings, RULES, standingSince } from "./rules.ts";

@@ -9,10 +9,8 @@ import {
   Upgrader__factory,
   Vault__factory,
 } from "@breakwater/sdk/types";
+import { formatTime, whoIs, wordsOf } from "@breakwater/sdk/desk";
 import { type Interface, type Log, type LogDescription, type Provider, getAddress } from "ethers";
-
-import { formatTime, whoIs } from "../desk/chain.ts";
-import { wordsOf } from "../desk/intent.ts";
 
 /** What happened in a block and is worth a look for a while. */
 export interface Recent {

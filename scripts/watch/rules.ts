@@ -1,8 +1,8 @@
 // The rules of the watch: what is wrong, by how much, and which page says what to do about it. Pure.
 import { BPS, formatAmount, formatBps, formatPercent, WAD } from "@breakwater/sdk/core";
+import { formatDuration, formatTime } from "@breakwater/sdk/desk";
 import { z } from "zod";
 
-import { formatDuration, formatTime } from "../desk/chain.ts";
 import { type Look, type MarketLook, type Recent, SLACK_BITS } from "./chain.ts";
 
 export type Severity = "page" | "warning";

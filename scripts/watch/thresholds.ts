@@ -1,7 +1,7 @@
 // One YAML file, if any, becomes checked thresholds, or the watch does not start.
 import { parse } from "yaml";
 
-import { Refusal } from "../desk/chain.ts";
+import { Refusal } from "@breakwater/sdk/desk";
 import { BLIND, type RuleName, RULES } from "./rules.ts";
 
 /** A rule's threshold for a market, or for all that belongs to none; undefined: it is off. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 
 import { run } from "../../scripts/desk/commands.ts";
-import type { ExerciseReport } from "../../scripts/desk/exercise.ts";
+import type { ExerciseReport } from "../../sdk/src/desk.ts";
 
 describe("desk exercise", function () {
   this.timeout(120_000);

@@ -168,7 +168,7 @@ describe("The signers' desk", function () {
   });
 
   it("refuses what is not on the menu, however well it is hashed", async () => {
-    const { hashesOf } = await import("../../scripts/desk/proposal.ts");
+    const { hashesOf } = await import("../../sdk/src/desk.ts");
     const { brake, manager } = stage.local.contracts;
     const [safe, vault] = [stage.local.addresses.safes.pauser, stage.local.markets[MARKET]!.vault];
     const brakeCall = brake.interface.encodeFunctionData("list", [await vault.getAddress()]);
@@ -269,7 +269,7 @@ describe("The signers' desk", function () {
   });
 
   it("refuses the wrong Safe", async () => {
-    const { hashesOf } = await import("../../scripts/desk/proposal.ts");
+    const { hashesOf } = await import("../../sdk/src/desk.ts");
     const file = await pause();
     await edit(file, (json) => {
       const { governor: safe } = stage.local.addresses.safes;
@@ -292,7 +292,7 @@ describe("The signers' desk", function () {
     }
     refused(
       await send(file),
-      /cost changed: weth-usdc .* was \d+ when 0x\w+ signed, and is \d+.*; propose anew, or --accept-cost/,
+      /cost changed: weth-usdc .* was \d+ when 0x\w+ signed, and is \d+.*; propose anew, or accept it \(--accept-cost\)/,
     );
     // Nor does a proposer's word for it count.
     await edit(file, (json) => {

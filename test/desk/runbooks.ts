@@ -4,12 +4,11 @@ import { globSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 
 import { expect } from "chai";
+import { parseDuration, type Status } from "../../sdk/src/desk.ts";
 import { type Result, ZeroAddress } from "ethers";
 
 import { deployImplementation } from "../../deploy/implementation.ts";
-import { parseDuration } from "../../scripts/desk/chain.ts";
-import { readProposal } from "../../scripts/desk/proposal.ts";
-import type { Status } from "../../scripts/desk/status.ts";
+import { readProposal } from "../../scripts/desk/files.ts";
 import {
   AccountRecovery__factory,
   OracleAdapter__factory,
@@ -179,7 +178,7 @@ describe("The runbooks", function () {
     const seen = await play("wrong-price", "Look");
     expect(seen)
       .to.match(/weth-usdc: open, price Diverged/)
-      .and.match(/first feed 1400/);
+      .and.match(/first feed 1,400\.00/);
     await play("wrong-price", "Stop liquidations");
     expect((await status()).market.brake.level).to.equal("LiquidationsPaused");
     await repays();

@@ -12,7 +12,8 @@ import type { JsonRpcServer } from "hardhat/types/network";
 import { writeAddresses } from "../../deploy/deploy.ts";
 import { deployLocal, type Local } from "../../deploy/local.ts";
 import { entry } from "../../deploy/parameters.ts";
-import { type Desk, openDesk, Refusal } from "../../scripts/desk/chain.ts";
+import { type RpcDesk, openRpcDesk } from "../../scripts/desk/chain.ts";
+import { Refusal } from "../../sdk/src/desk.ts";
 import { accountOf } from "../../scripts/risk/account.ts";
 import { generatedSubject } from "../../scripts/risk/bench.ts";
 import { inBookUnits, proceedsOf } from "../../scripts/risk/depth.ts";
@@ -196,7 +197,7 @@ describe("npm run risk -- exposure", function () {
   this.timeout(180_000);
   let server: JsonRpcServer;
   let local: Local;
-  let desk: Desk;
+  let desk: RpcDesk;
   let directory: string;
   let emptyAt: number;
   let target: string[];
@@ -221,7 +222,7 @@ describe("npm run risk -- exposure", function () {
     directory = await mkdtemp(join(tmpdir(), "breakwater-"));
     const addresses = writeAddresses(local.addresses, directory);
     target = ["--rpc", rpc, "--addresses", addresses];
-    desk = await openDesk(rpc, addresses);
+    desk = await openRpcDesk(rpc, addresses);
   });
 
   after(async () => {

@@ -1,4 +1,4 @@
-import type { MarketReading, PriceState } from "@breakwater/sdk/chain";
+import type { MarketReading, PriceSource, PriceState } from "@breakwater/sdk/chain";
 import { BPS, Q128, WAD, YEAR, formatAmount, formatPercent, formatPrice } from "@breakwater/sdk/core";
 
 // Every figure becomes text here and nowhere else. Figures are cut, not rounded: a page must not promise more than there is.
@@ -165,6 +165,16 @@ export function time(seconds: bigint | number): string {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(
     Number(seconds) * 1_000,
   );
+}
+
+export function sourceName({ kind, window }: PriceSource): string {
+  return kind === "feed" ? "price feed" : `pool, mean of ${duration(window ?? 0n)}`;
+}
+
+export function sourceWords({ price: value, age, isStale }: PriceSource): string {
+  if (value === undefined) return "does not answer";
+  if (age === undefined) return "of now";
+  return `${duration(age)} old${isStale ? ": too old to be believed" : ""}`;
 }
 
 export const PRICE_STATES: Record<PriceState, { name: string; words: string }> = {

@@ -12,4 +12,5 @@ export interface Screen {
 /** In the order of the navigation; the first is where a reader without a path arrives. */
 export const SCREENS: readonly Screen[] = [
   { path: "markets", name: "Markets", component: lazy(() => import("./screens/markets.tsx")) },
+  { path: "emergency", name: "Emergency", component: lazy(() => import("./screens/emergency.tsx")) },
 ];

@@ -25,6 +25,18 @@ export interface PriceSource {
   window?: bigint;
 }
 
+/** The adapter with the sources: a mirrored market's reads another one. */
+export async function adapterOf(contracts: Contracts, oracle: string, block: BlockTag = "latest") {
+  const provider = providerOf(contracts);
+  const mirrored = await InverseOracleAdapter__factory.connect(oracle, provider)
+    .MIRRORED({ blockTag: block })
+    .catch(() => undefined);
+  return {
+    adapter: OracleAdapter__factory.connect(mirrored ?? oracle, provider),
+    isMirrored: mirrored !== undefined,
+  };
+}
+
 /** An adapter that the SDK does not know has no sources to show. */
 export async function readSources(
   contracts: Contracts,
@@ -33,18 +45,14 @@ export async function readSources(
 ): Promise<PriceSource[]> {
   const provider = providerOf(contracts);
   const at = { blockTag: block };
-  const mirrored = await InverseOracleAdapter__factory.connect(market.oracle, provider)
-    .MIRRORED(at)
-    .catch(() => undefined);
-  const adapter = OracleAdapter__factory.connect(mirrored ?? market.oracle, provider);
+  const { adapter, isMirrored } = await adapterOf(contracts, market.oracle, block);
   const [config, header] = await Promise.all([
     adapter.config(at).catch(() => undefined),
     provider.getBlock(block),
   ]);
   if (!config || !header) return [];
   const now = BigInt(header.timestamp);
-  const inverted = (price: bigint) =>
-    mirrored === undefined || price === 0n ? price : (Q128 * Q128) / price;
+  const inverted = (price: bigint) => (!isMirrored || price === 0n ? price : (Q128 * Q128) / price);
 
   const ofFeeds = async (collateral: Feed, debt: Feed): Promise<PriceSource> => {
     try {
@@ -72,7 +80,7 @@ export async function readSources(
       pool.token0(at),
       pool.observe([window, 0], at) as unknown as Promise<[[bigint, bigint]]>,
     ]);
-    const { collateral, debt } = mirrored === undefined ? market.decimals : swapped(market.decimals);
+    const { collateral, debt } = isMirrored ? swapped(market.decimals) : market.decimals;
     const root = sqrtPriceAtTick(floorDiv(cumulatives[1] - cumulatives[0], window));
     const ratio = (root * root) >> 64n; // token1's smallest units per token0's, Q128
     const raw = token0 === config.collateral ? ratio : (Q128 * Q128) / ratio;

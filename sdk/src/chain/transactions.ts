@@ -22,9 +22,9 @@ export interface Transaction {
   words: string;
 }
 
-/** What a wallet signs, for `signTypedData` and the router. */
+/** What a wallet signs (EIP-712), as `signTypedData` takes it. */
 export interface TypedData {
-  domain: { name: string; version: string; chainId: bigint; verifyingContract: string };
+  domain: { name?: string; version?: string; chainId: bigint; verifyingContract: string };
   types: Record<string, TypedDataField[]>;
   message: Record<string, unknown>;
 }

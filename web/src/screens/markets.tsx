@@ -1,11 +1,4 @@
-import {
-  type MarketReading,
-  type PriceSource,
-  openAccount,
-  readRates,
-  readSources,
-  readTicks,
-} from "@breakwater/sdk/chain";
+import { type MarketReading, openAccount, readRates, readSources, readTicks } from "@breakwater/sdk/chain";
 import { WAD, YEAR } from "@breakwater/sdk/core";
 import { useMemo } from "react";
 
@@ -177,9 +170,9 @@ function Price({ market }: { market: MarketReading }) {
           ...(sources.value ?? []).map(
             (source, at) =>
               [
-                `${at === 0 ? "First" : "Second"} source: ${sourceName(source)}`,
+                `${at === 0 ? "First" : "Second"} source: ${format.sourceName(source)}`,
                 format.price(source.price, market),
-                sourceWords(source),
+                format.sourceWords(source),
               ] as const,
           ),
           ["Volatility, a day", format.bps(view.volatility)],
@@ -198,16 +191,6 @@ function Price({ market }: { market: MarketReading }) {
       )}
     </section>
   );
-}
-
-function sourceName({ kind, window }: PriceSource): string {
-  return kind === "feed" ? "price feed" : `pool, mean of ${format.duration(window ?? 0n)}`;
-}
-
-function sourceWords({ price, age, isStale }: PriceSource): string {
-  if (price === undefined) return "does not answer";
-  if (age === undefined) return "of now";
-  return `${format.duration(age)} old${isStale ? ": too old to be believed" : ""}`;
 }
 
 function Rates({ market }: { market: MarketReading }) {

@@ -1,8 +1,9 @@
 // What a Safe that guards somebody's account does for it (AccountRecovery): approve, act, lock, execute.
 import { type Result, TypedDataEncoder } from "ethers";
 
-import { type About, type Action, confirm, type Decoded, type Options, text } from "./action.ts";
-import { addressOf, type Desk, formatTime, parseAddress, Refusal } from "./chain.ts";
+import { contractAddress } from "../addresses.ts";
+import { type About, type Action, confirm, type Decoded, type Field, type Options, text } from "./action.ts";
+import { type Desk, formatTime, parseAddress, Refusal } from "./desk.ts";
 
 const DO = ["recover", "lock", "recover-and-lock", "release"] as const;
 const NOBODY = "0x0000000000000000000000000000000000000000";
@@ -22,8 +23,12 @@ function digestOf(chainId: number, verifyingContract: string, about: About): str
   return TypedDataEncoder.hash(domain, ACTION, about);
 }
 
-const GUARDIAN: [string, string] = ["--guardian <address>", "the Safe that is a guardian, and signs this"];
-const ACCOUNT: [string, string] = ["--account <address>", "the account"];
+const GUARDIAN: Field = {
+  name: "guardian",
+  kind: "address",
+  words: "the Safe that is a guardian, and signs this",
+};
+const ACCOUNT: Field = { name: "account", kind: "address", words: "the account" };
 
 function wordsOf(account: string, action: number, newOwner: string, deadline: bigint | number): string[] {
   const name = DO[action];
@@ -42,25 +47,29 @@ async function guarded(desk: Desk, options: Options) {
   if (!state.guard.guardians.includes(guardian)) {
     throw new Refusal(`${guardian} is no guardian of ${account}: ${state.guard.guardians.join(", ")}`);
   }
-  return { guardian, account, state, to: addressOf(desk.addresses, "AccountRecovery") };
+  return { guardian, account, state, to: contractAddress(desk.addresses, "AccountRecovery") };
 }
 
 function asked(options: Options, nonce: bigint, account: string): About {
   const action = DO.findIndex((name) => name === text(options, "do"));
-  if (action < 0) throw new Refusal(`--do is one of ${DO.join(", ")}`);
+  if (action < 0) throw new Refusal(`what to do is one of ${DO.join(", ")}`);
   const isRecovery = DO[action]!.startsWith("recover");
   const newOwner = isRecovery ? parseAddress(text(options, "newOwner")) : NOBODY;
   const deadline = Date.parse(text(options, "deadline")) / 1_000;
-  if (!Number.isInteger(deadline)) throw new Refusal("--deadline reads like 2026-12-01T12:00:00Z");
+  if (!Number.isInteger(deadline)) throw new Refusal("the deadline reads like 2026-12-01T12:00:00Z");
   return { account, action, newOwner, nonce: String(nonce), deadline };
 }
 
-const ASKED: [string, string][] = [
+const ASKED: Field[] = [
   GUARDIAN,
   ACCOUNT,
-  ["--do <what>", DO.join(", ")],
-  ["--new-owner <address>", "of a recovery"],
-  ["--deadline <time>", "the same for all guardians, such as 2026-12-01T12:00:00Z"],
+  { name: "do", kind: "text", words: "what is done", choices: DO },
+  { name: "newOwner", kind: "address", words: "of a recovery", isOptional: true },
+  {
+    name: "deadline",
+    kind: "time",
+    words: "the same for all guardians, such as 2026-12-01T12:00:00Z",
+  },
 ];
 
 const common = { safe: "guardian", isDelayed: false, contract: "AccountRecovery", expires: "24h" } as const;
@@ -69,7 +78,7 @@ const approve: Action = {
   ...common,
   summary: "a guardian's approval of what a quorum of guardians does with an account",
   functions: ["approve"],
-  options: ASKED,
+  fields: ASKED,
   async build(desk, options) {
     const { account, state, to } = await guarded(desk, options);
     const about = asked(options, state.nonce, account);
@@ -98,7 +107,15 @@ const act: Action = {
   functions: ["act"],
   // Signatures would be bytes that nobody reads.
   matches: (args) => (args.approvals as Result[]).every(({ signature }) => signature === "0x"),
-  options: [...ASKED, ["--with <addresses>", "guardians that have approved it, with commas between"]],
+  fields: [
+    ...ASKED,
+    {
+      name: "with",
+      kind: "addresses",
+      words: "guardians that have approved it, with commas between",
+      isOptional: true,
+    },
+  ],
   async build(desk, options) {
     const { guardian, account, state, to } = await guarded(desk, options);
     const { action, newOwner, deadline } = asked(options, state.nonce, account);
@@ -129,7 +146,7 @@ function accountAction(fn: string, summary: string, words: string, effect: Actio
     ...common,
     summary,
     functions: [fn],
-    options: [GUARDIAN, ACCOUNT],
+    fields: [GUARDIAN, ACCOUNT],
     async build(desk, options) {
       const { account, to } = await guarded(desk, options);
       return { to, fn, args: [account] };

@@ -1,10 +1,10 @@
 // What a transaction of a Safe does, from its bytes alone. Whoever signs reads this and never a file's own words.
-import type { Addresses } from "@breakwater/sdk/addresses";
 import { AbiCoder, getAddress, type Interface, keccak256, type Result } from "ethers";
 
+import { type Addresses, contractAddress } from "../addresses.ts";
 import type { About, Action, Decoded } from "./action.ts";
 import { ACTIONS } from "./actions.ts";
-import { addressOf, type Desk, formatTime, INTERFACES, Refusal, whoIs } from "./chain.ts";
+import { type Desk, formatTime, INTERFACES, type LoggedCall, Refusal, whoIs } from "./desk.ts";
 
 export interface Call {
   to: string;
@@ -44,7 +44,8 @@ export function intentOf(addresses: Addresses, safe: string, { to, data }: Call,
       words: ["do nothing: whatever else has this nonce can never be executed"],
     };
   }
-  if (getAddress(to) === addressOf(addresses, "AccessManager")) return managerIntent(addresses, safe, data);
+  if (getAddress(to) === contractAddress(addresses, "AccessManager"))
+    return managerIntent(addresses, safe, data);
   const { action, entry, call, words } = menuEntry(addresses, { to, data }, about);
   requireSafe(addresses, safe, action, entry, call);
   if (!entry.isDelayed) return { action, step: "at once", words, call, entry };
@@ -116,10 +117,7 @@ function requireSafe(
 
 // ---------------------------------------------------------------- what is scheduled
 
-export interface Scheduled extends Call {
-  id: string;
-  caller: string;
-  nonce: bigint;
+export interface Scheduled extends LoggedCall {
   executableAt: bigint;
   expiresAt: bigint;
   words: string[];
@@ -127,32 +125,38 @@ export interface Scheduled extends Call {
 
 /** Public endpoints answer for so many blocks at once. */
 const BLOCKS = 10_000;
+/** What was read may have been in another block. */
+const REORGANISED = 64;
 
 /** What waits in the AccessManager, soonest first. What the menu does not know is shown as it is. */
-export async function scheduledOperations({ addresses, manager, provider, now }: Desk): Promise<Scheduled[]> {
-  const [last, expiration, time] = [await provider.getBlockNumber(), await manager.expiration(), await now()];
-  const found = new Map<string, Scheduled>();
-  for (let from = addresses.startBlock; from <= last; from += BLOCKS) {
+export async function scheduledOperations({
+  addresses,
+  manager,
+  provider,
+  now,
+  log,
+}: Desk): Promise<Scheduled[]> {
+  const [last, expiration, time] = await Promise.all([
+    provider.getBlockNumber(),
+    manager.expiration(),
+    now(),
+  ]);
+  for (let from = Math.max(addresses.startBlock, log.readTo - REORGANISED); from <= last;) {
     const to = Math.min(from + BLOCKS - 1, last);
     for (const { args } of await manager.queryFilter(manager.filters.OperationScheduled(), from, to)) {
       const [id, nonce, , caller, target, data] = args;
-      const call = { to: target, data };
-      found.set(id, {
-        ...call,
-        id,
-        caller,
-        nonce,
-        executableAt: 0n,
-        expiresAt: 0n,
-        words: wordsOf(addresses, call),
-      });
+      log.calls.set(id, { id, nonce, caller, to: target, data });
     }
+    log.readTo = to;
+    from = to + 1;
   }
-  for (const operation of found.values()) {
-    operation.executableAt = await manager.getSchedule(operation.id);
-    operation.expiresAt = operation.executableAt + expiration;
-  }
-  return [...found.values()]
+  const operations = await Promise.all(
+    [...log.calls.values()].map(async (call) => {
+      const executableAt = await manager.getSchedule(call.id);
+      return { ...call, executableAt, expiresAt: executableAt + expiration, words: wordsOf(addresses, call) };
+    }),
+  );
+  return operations
     .filter(({ executableAt, expiresAt }) => executableAt > 0n && expiresAt > time)
     .sort((a, b) => Number(a.executableAt - b.executableAt));
 }

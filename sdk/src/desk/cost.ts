@@ -1,8 +1,11 @@
 // What a decision costs: interest that goes on, debt that cannot be liquidated meanwhile, budget that is spent.
-import type { MarketAddresses } from "@breakwater/sdk/addresses";
-import { BPS, formatAmount, Q128, WAD } from "@breakwater/sdk/core";
+import { MaxUint256 } from "ethers";
 
-import { type Desk, formatDuration } from "./chain.ts";
+import type { MarketAddresses } from "../addresses.ts";
+import { PRICE_STATES } from "../chain/markets.ts";
+import { BPS, min, Q128, saturatingSub, WAD } from "../core/math.ts";
+import { formatAmount } from "../core/units.ts";
+import { type Desk, formatDuration } from "./desk.ts";
 
 export interface Figure {
   name: string;
@@ -20,6 +23,11 @@ const HOUR = 3_600;
 /** A price that has not moved yet is not calm, only unknown. */
 const UNKNOWN_VOLATILITY = 0.02;
 const MAX_TICKS = 500n;
+/** Basis points. */
+export const FALLS = [500n, 1_000n, 2_000n];
+/** Of caps: millionths of a whole token. */
+const CAP_DECIMALS = 6n;
+const FRESH = BigInt(PRICE_STATES.indexOf("Fresh"));
 /** Above every tick. */
 const FROM_THE_TOP = 2 ** 23 - 1;
 
@@ -109,6 +117,48 @@ export async function costOfPause(
     );
   }
   return cost;
+}
+
+/** What can happen to a market that is not paused: at the price as it is, right or wrong. */
+export async function costOfNoPause(
+  desk: Desk,
+  { id, vault, decimals }: MarketAddresses,
+  level: "LiquidationsPaused" | "NoNewRisk",
+): Promise<Cost> {
+  const view = await desk.lens.market(vault);
+  const symbol = id.split("-")[1]!.toUpperCase();
+  const amount = (value: bigint) => `${formatAmount(value, decimals.debt, 2)} ${symbol}`;
+  const figure = (name: string, value: bigint) => ({ name: `${id} ${name}`, value, slack: 0n });
+  if (level === "NoNewRisk") {
+    const cap = (view.caps.debt * 10n ** view.debtDecimals) / 10n ** CAP_DECIMALS;
+    const free = min(view.cash, saturatingSub(cap, view.totalDebt));
+    const borrowable = view.brakeLevel === 0n && view.price.state === FRESH && !view.windingDown ? free : 0n;
+    const words =
+      borrowable > 0n
+        ? `${id}: up to ${amount(borrowable)} can be borrowed at this price; if it is too high, against too little`
+        : `${id}: nothing can be borrowed now anyway`;
+    return { figures: [figure("debt that can be added", borrowable)], words: [words] };
+  }
+  const [sale, atFalls] = await Promise.all([
+    desk.lens.liquidation(vault, MaxUint256 >> 1n, FROM_THE_TOP, MAX_TICKS, true),
+    desk.lens.liquidatableUnder(vault, FALLS),
+  ]);
+  const penalty = sale.gainHigh > 0n ? sale.gainHigh : 0n;
+  return {
+    figures: [figure("debt that is liquidated", sale.repaid), figure("penalty of the borrowers", penalty)],
+    words: [
+      sale.repaid > 0n
+        ? `${id}: keepers can repay ${amount(sale.repaid)} now, and borrowers pay ${amount(penalty)} for it`
+        : `${id}: keepers can liquidate nothing at the price as it is`,
+      ...FALLS.map((fall, at) => {
+        const most = (atFalls[at]! * view.risk.bonusMax) / BPS;
+        return (
+          `${id}: ${amount(atFalls[at]!)} after a fall of ${(fall * 100n) / BPS} %, ` +
+          `for a penalty of at most ${amount(most)}`
+        );
+      }),
+    ],
+  };
 }
 
 /** What would be liquidatable at today's price at a lower threshold. */

@@ -1,35 +1,31 @@
 // The menu. Whatever is not here cannot be proposed, and a file that has it is not signed.
-import { BRAKE_LEVELS } from "@breakwater/sdk/chain";
-import type { Addresses } from "@breakwater/sdk/addresses";
-import { formatAmount, formatBps, parseAmount } from "@breakwater/sdk/core";
-import { decodeBytes32String, encodeBytes32String, type Result, ZeroAddress } from "ethers";
+import { type Result, ZeroAddress } from "ethers";
 
+import { type Addresses, contractAddress } from "../addresses.ts";
+import { BRAKE_LEVELS } from "../chain/markets.ts";
+import { formatAmount, formatBps, parseAmount } from "../core/units.ts";
+import { type Action, confirm, type Decoded, type Field, type Options, text } from "./action.ts";
+import { costOfLowerThresholds, costOfNoPause, costOfPause } from "./cost.ts";
 import {
-  type MarketParameters,
-  parseAmount as parseParameter,
-  readParameters,
-} from "../../deploy/parameters.ts";
-import { ROLES } from "../../deploy/roles.ts";
-import { type Action, confirm, type Decoded, type Options, text } from "./action.ts";
-import {
-  addressOf,
   type Desk,
   formatDuration,
+  formatReason,
   formatTime,
   marketOf,
   parseAddress,
   parseBps,
   parseDuration,
+  parseReason,
   Refusal,
+  SAFES,
   safeOf,
   whoIs,
-} from "./chain.ts";
-import { costOfLowerThresholds, costOfPause } from "./cost.ts";
+} from "./desk.ts";
 import { RECOVERY_ACTIONS } from "./recovery.ts";
 
 const LEVEL = { NoNewRisk: 1n, LiquidationsPaused: 3n };
 const CAP_DECIMALS = 6;
-const MARKET: [string, string] = ["--market <id>", "the market"];
+const MARKET: Field = { name: "market", kind: "market", words: "the market" };
 
 // ---------------------------------------------------------------- the brake
 
@@ -44,23 +40,22 @@ function pauseAction(level: keyof typeof LEVEL, what: string): Action {
     functions: ["pause", "pauseAll"],
     matches: (args) => args.level === LEVEL[level],
     expires: "1h",
-    options: [
-      ["--market <id>", "the market, or all"],
-      ["--for <duration>", "such as 2h or 90m"],
-      ["--reason <text>", "for the record, at most 31 letters"],
+    fields: [
+      { name: "market", kind: "market or all", words: "the market, or all" },
+      { name: "for", kind: "duration", words: "such as 2h or 90m" },
+      { name: "reason", kind: "text", words: "for the record, at most 31 letters" },
     ],
     async build({ addresses }, options) {
       const [market, reason] = [text(options, "market"), text(options, "reason")];
-      if (Buffer.byteLength(reason) > 31) throw new Refusal("--reason: at most 31 letters");
-      const rest = [LEVEL[level], parseDuration(text(options, "for")), encodeBytes32String(reason)];
-      const to = addressOf(addresses, "EmergencyBrake");
+      const rest = [LEVEL[level], parseDuration(text(options, "for")), parseReason(reason)];
+      const to = contractAddress(addresses, "EmergencyBrake");
       if (market === "all") return { to, fn: "pauseAll", args: rest };
       return { to, fn: "pause", args: [marketOf(addresses, market).vault, ...rest] };
     },
     words(addresses, call) {
       const markets =
         call.fn === "pauseAll" ? "every market" : whoIs(addresses, call.args.market as string).name;
-      const reason = decodeReason(call.args.reason as string);
+      const reason = formatReason(call.args.reason as string);
       return [
         `pause ${what} of ${markets} for ${formatDuration(call.args.duration as bigint)} (reason: ${reason})`,
         "repaying, topping up, closing and withdrawing surplus go on; the pause lapses by itself",
@@ -86,16 +81,13 @@ function pauseAction(level: keyof typeof LEVEL, what: string): Action {
     },
     cost: async (desk, call) =>
       costOfPause(desk, marketsOf(desk.addresses, call), level, call.args.duration as bigint),
+    omission: async (desk, call) =>
+      (
+        await Promise.all(
+          marketsOf(desk.addresses, call).map(async (market) => costOfNoPause(desk, market, level)),
+        )
+      ).flatMap(({ words }) => words),
   };
-}
-
-export function decodeReason(reason: string): string {
-  try {
-    // Unprintable letters could hide what else is shown.
-    return decodeBytes32String(reason).replace(/[^\x20-\x7e]/g, "?") || "none";
-  } catch {
-    return reason;
-  }
 }
 
 const liftEarly: Action = {
@@ -105,17 +97,20 @@ const liftEarly: Action = {
   contract: "EmergencyBrake",
   functions: ["resume"],
   expires: "15m",
-  options: [MARKET, ["--level <level>", "liquidations or new-risk"]],
+  fields: [
+    MARKET,
+    { name: "level", kind: "text", words: "what is paused", choices: ["liquidations", "new-risk"] },
+  ],
   async build({ addresses, brake }, options) {
     const { vault, id } = marketOf(addresses, text(options, "market"));
     const name = text(options, "level");
     if (name !== "liquidations" && name !== "new-risk")
-      throw new Refusal("--level is liquidations or new-risk");
+      throw new Refusal("the level is liquidations or new-risk");
     const level = name === "liquidations" ? LEVEL.LiquidationsPaused : LEVEL.NoNewRisk;
     const state = await brake.stateOf(vault);
     const count = name === "liquidations" ? state.liquidationPauses : state.newRiskPauses;
     if (count === 0n) throw new Refusal(`${id}: no pause of ${name} to lift`);
-    return { to: addressOf(addresses, "EmergencyBrake"), fn: "resume", args: [vault, level, count] };
+    return { to: contractAddress(addresses, "EmergencyBrake"), fn: "resume", args: [vault, level, count] };
   },
   words: (addresses, { args }) => [
     `end pause number ${args.count} of ${args.level === LEVEL.NoNewRisk ? "new risk" : "liquidations"} of ` +
@@ -141,7 +136,7 @@ type MarketView = Awaited<ReturnType<Desk["lens"]["market"]>>;
 function marketAction(
   fn: string,
   summary: string,
-  options: [string, string][],
+  fields: Field[],
   entry: {
     args: (view: MarketView, options: Options) => unknown[];
     words: (name: string, args: Result) => string[];
@@ -157,7 +152,7 @@ function marketAction(
     contract: "Vault",
     functions: [fn],
     expires: "24h",
-    options: [MARKET, ...options],
+    fields: [MARKET, ...fields],
     async build({ addresses, lens }, given) {
       const { vault } = marketOf(addresses, text(given, "market"));
       return { to: vault, fn, args: entry.args(await lens.market(vault), given) };
@@ -183,50 +178,29 @@ function fieldsOf<F extends string>(
   return fields.map((field) => (options[field] === undefined ? now[field] : parse(text(options, field))));
 }
 
-const FROM_FILE: [string, string] = [
-  "--parameters <file>",
-  "what is not named here, from the market's entry in this file (as in deploy/parameters)",
-];
-
-/** What the command line does not name, as it would be written there. */
-function withFile(options: Options, read: (market: MarketParameters) => Options): Options {
-  if (options.parameters === undefined) return options;
-  const [file, id] = [text(options, "parameters"), text(options, "market")];
-  let markets: MarketParameters[];
-  try {
-    ({ markets } = readParameters(file));
-  } catch (error) {
-    throw new Refusal((error as Error).message);
-  }
-  const market = markets.find((each) => each.id === id);
-  if (!market) throw new Refusal(`${file} has no market ${id}`);
-  return { ...read(market), ...options };
-}
-
 const RISK = ["maxLtv", "liquidationThreshold", "target", "bonusMin", "bonusMax", "slope"] as const;
-const RISK_OPTIONS: [string, string][] = [
-  ["--max-ltv <percent>", "highest LTV of new risk"],
-  ["--liquidation-threshold <percent>", ""],
-  ["--target <percent>", "where a liquidation brings a position"],
-  ["--bonus-min <percent>", ""],
-  ["--bonus-max <percent>", ""],
-  ["--slope <percent>", "bonus per 100 % of LTV above the threshold"],
-  FROM_FILE,
-];
-const inPercent = (bps: number) => formatAmount(BigInt(bps), 2).replaceAll(",", "");
-const riskOf = (view: MarketView, options: Options) => {
-  const given = withFile(options, ({ risk }) =>
-    Object.fromEntries(RISK.map((field) => [field, inPercent(risk[`${field}Bps`])])),
-  );
-  return fieldsOf(RISK, given, view.risk, parseBps);
+const RISK_WORDS: Record<(typeof RISK)[number], string> = {
+  maxLtv: "highest LTV of new risk",
+  liquidationThreshold: "LTV from which on a position is liquidated",
+  target: "where a liquidation brings a position",
+  bonusMin: "least bonus of a liquidation",
+  bonusMax: "greatest bonus of a liquidation",
+  slope: "bonus per 100 % of LTV above the threshold",
 };
+const RISK_FIELDS = RISK.map((name): Field => ({
+  name,
+  kind: "percent",
+  words: RISK_WORDS[name],
+  isOptional: true,
+}));
+const riskOf = (view: MarketView, options: Options) => fieldsOf(RISK, options, view.risk, parseBps);
 const riskWords = (risk: bigint[]) => RISK.map((field, at) => `${field} ${formatBps(risk[at]!)}`).join(", ");
 const listOf = (args: Result) => [...(args[0] as Result)] as bigint[];
 
 const setRisk = marketAction(
   "setRisk",
   "risk parameters that hold at once; neither threshold may fall",
-  RISK_OPTIONS,
+  RISK_FIELDS,
   {
     args: (view, options) => [riskOf(view, options)],
     words: (name, args) => [`set the risk of ${name}: ${riskWords(listOf(args))}`],
@@ -238,7 +212,7 @@ const setRisk = marketAction(
 const startRamp = marketAction(
   "startRamp",
   "move the thresholds over days; lowering them goes no other way",
-  [...RISK_OPTIONS, ["--over <duration>", "3d to 180d"]],
+  [...RISK_FIELDS, { name: "over", kind: "duration", words: "3d to 180d" }],
   {
     args: (view, options) => [riskOf(view, options), parseDuration(text(options, "over"))],
     words: (name, args) => [
@@ -260,7 +234,7 @@ const stopRamp = marketAction("stopRamp", "end a ramp: the thresholds stay what 
 const windDown = marketAction(
   "startWindDown",
   "end a market for good, in order; not to be undone",
-  [["--over <duration>", "14d to 180d"]],
+  [{ name: "over", kind: "duration", words: "14d to 180d" }],
   {
     args: (_, options) => [parseDuration(text(options, "over"))],
     words: (name, args) => [
@@ -283,20 +257,17 @@ const setCaps = marketAction(
   "setCaps",
   "caps of new risk; they never stop a repayment",
   [
-    ["--debt <amount>", "whole debt tokens"],
-    ["--collateral <amount>", "whole collateral tokens"],
-    ["--min-debt <amount>", "smallest debt of a position, whole debt tokens"],
-    FROM_FILE,
+    { name: "debt", kind: "amount", words: "whole debt tokens", isOptional: true },
+    { name: "collateral", kind: "amount", words: "whole collateral tokens", isOptional: true },
+    {
+      name: "minDebt",
+      kind: "amount",
+      words: "smallest debt of a position, whole debt tokens",
+      isOptional: true,
+    },
   ],
   {
-    args(view, options) {
-      const given = withFile(options, ({ caps }) =>
-        Object.fromEntries(
-          CAPS.map((cap) => [cap, formatAmount(parseParameter(caps[cap], CAP_DECIMALS), CAP_DECIMALS)]),
-        ),
-      );
-      return [fieldsOf(CAPS, given, view.caps, parseTokens)];
-    },
+    args: (view, options) => [fieldsOf(CAPS, options, view.caps, parseTokens)],
     words: (name, args) => [`set the caps of ${name}: ${capWords(listOf(args))}`],
     isSo: ({ caps }, args) => CAPS.every((cap, at) => caps[cap] === listOf(args)[at]),
     shows: ({ caps }) => capWords(CAPS.map((cap) => caps[cap])),
@@ -306,12 +277,12 @@ const setCaps = marketAction(
 const setReserveFactor = marketAction(
   "setReserveFactor",
   "share of the interest that goes to the reserves",
-  [["--percent <whole>", "0 to 50"]],
+  [{ name: "percent", kind: "percent", words: "whole, 0 to 50" }],
   {
     args(_, options) {
       const percent = text(options, "percent");
       if (/^\d{1,2}$/.test(percent)) return [BigInt(percent)];
-      throw new Refusal(`--percent is a whole number, not "${percent}"`);
+      throw new Refusal(`the percentage is a whole number, not "${percent}"`);
     },
     words: (name, args) => [`set the reserve factor of ${name} to ${args.percent} %`],
     isSo: ({ reserveFactor }, args) => reserveFactor === args.percent,
@@ -322,7 +293,7 @@ const setReserveFactor = marketAction(
 const setOracle = marketAction(
   "setOracle",
   "another oracle adapter whose range overlaps; both must be Fresh",
-  [["--oracle <address>", "the new adapter"]],
+  [{ name: "oracle", kind: "address", words: "the new adapter" }],
   {
     args: (_, options) => [parseAddress(text(options, "oracle"))],
     words: (name, args) => [`set the oracle of ${name} to ${args.oracle}`],
@@ -335,8 +306,8 @@ const setCascade = marketAction(
   "setCascade",
   "cascade brake: how much debt is liquidated in a window; delay makes insolvency (docs/cascade.md)",
   [
-    ["--cap <amount>", "whole debt tokens; 0: off"],
-    ["--window <duration>", "not with cap 0"],
+    { name: "cap", kind: "amount", words: "whole debt tokens; 0: off" },
+    { name: "window", kind: "duration", words: "not with cap 0", isOptional: true },
   ],
   {
     args(_, options) {
@@ -355,18 +326,18 @@ const cascadeWords = (cap: bigint, window: bigint) =>
 
 // ---------------------------------------------------------------- upgrades
 
-const PROXY: [string, string] = ["--proxy <name>", "a market, or a contract by its name"];
+const PROXY: Field = { name: "proxy", kind: "proxy", words: "a market, or a contract by its name" };
 
 function proxyOf(addresses: Addresses, options: Options): string {
   const name = text(options, "proxy");
   const address = addresses.markets.find(({ id }) => id === name)?.vault ?? addresses.contracts[name];
-  if (address === undefined) throw new Refusal(`no proxy ${name}: ${PROXY[1]}`);
+  if (address === undefined) throw new Refusal(`no proxy ${name}: ${PROXY.words}`);
   return address;
 }
 
 const upgradeAction = (
   fn: string,
-  entry: Pick<Action, "summary" | "options" | "words" | "effect"> & Partial<Action>,
+  entry: Pick<Action, "summary" | "fields" | "words" | "effect"> & Partial<Action>,
 ) =>
   ({
     safe: "governor",
@@ -375,7 +346,7 @@ const upgradeAction = (
     functions: [fn],
     expires: "24h",
     build: async ({ addresses }, options) => ({
-      to: addressOf(addresses, "Upgrader"),
+      to: contractAddress(addresses, "Upgrader"),
       fn,
       args: [proxyOf(addresses, options)],
     }),
@@ -386,13 +357,18 @@ const proxyName = (addresses: Addresses, args: Result) => whoIs(addresses, args.
 
 const upgrade = upgradeAction("upgrade", {
   summary: "another implementation behind a proxy; rehearse it first",
-  options: [
+  fields: [
     PROXY,
-    ["--implementation <address>", "deployed already, and rehearsed"],
-    ["--security-fix", "what runs now must never run again: the pauser cannot put it back"],
+    { name: "implementation", kind: "address", words: "deployed already, and rehearsed" },
+    {
+      name: "securityFix",
+      kind: "yes",
+      words: "what runs now must never run again: the pauser cannot put it back",
+      isOptional: true,
+    },
   ],
   build: async ({ addresses }, options) => ({
-    to: addressOf(addresses, "Upgrader"),
+    to: contractAddress(addresses, "Upgrader"),
     fn: "upgrade",
     args: [
       proxyOf(addresses, options),
@@ -421,7 +397,7 @@ const restore = upgradeAction("restore", {
   safe: "pauser",
   isDelayed: false,
   expires: "1h",
-  options: [PROXY],
+  fields: [PROXY],
   words: (addresses, { args }) => [
     `put back what ${proxyName(addresses, args)} ran before its latest upgrade`,
   ],
@@ -433,7 +409,7 @@ const restore = upgradeAction("restore", {
 
 const ossify = upgradeAction("ossify", {
   summary: "end upgrading a proxy, for ever",
-  options: [PROXY],
+  fields: [PROXY],
   words: (addresses, { args }) => [
     `END UPGRADING ${proxyName(addresses, args)} for ever: what it runs stays`,
   ],
@@ -445,7 +421,12 @@ const ossify = upgradeAction("ossify", {
 
 // ---------------------------------------------------------------- the Safes themselves
 
-const SAFE_OPTION: [string, string] = ["--safe <name>", "pauser or governor"];
+export const SAFE: Field = {
+  name: "safe",
+  kind: "text",
+  words: "whose nonce, owners or signatures",
+  choices: SAFES,
+};
 
 const replaceOwner: Action = {
   summary: "one owner of a Safe by another, at once",
@@ -454,7 +435,11 @@ const replaceOwner: Action = {
   contract: "Safe",
   functions: ["swapOwner"],
   expires: "24h",
-  options: [SAFE_OPTION, ["--old <address>", "who leaves"], ["--new <address>", "who comes"]],
+  fields: [
+    SAFE,
+    { name: "old", kind: "address", words: "who leaves" },
+    { name: "new", kind: "address", words: "who comes" },
+  ],
   async build(desk, options) {
     const to = safeOf(desk.addresses, text(options, "safe"));
     const [old, successor] = [parseAddress(text(options, "old")), parseAddress(text(options, "new"))];
@@ -477,8 +462,9 @@ const replaceOwner: Action = {
 
 // ---------------------------------------------------------------- who holds the elected roles
 
-/** With no delay. An elector has one, and is none of these. */
-const ELECTED = ["PAUSER", "SENTINEL"] as const;
+/** Ids of the roles (deploy/roles.json) that are held with no delay. An elector has one, and is none of these. */
+export const ELECTED = { PAUSER: 1n, SENTINEL: 4n };
+const electedName = (id: unknown) => Object.entries(ELECTED).find(([, each]) => each === id)?.[0];
 
 function electAction(fn: "elect" | "dismiss"): Action {
   const isElection = fn === "elect";
@@ -490,21 +476,20 @@ function electAction(fn: "elect" | "dismiss"): Action {
     isDelayed: true,
     contract: "AccessAdmin",
     functions: [fn],
-    matches: (args) =>
-      ELECTED.some((role) => ROLES[role] === args.role) && (!isElection || args.executionDelay === 0n),
+    matches: (args) => electedName(args.role) !== undefined && (!isElection || args.executionDelay === 0n),
     expires: "24h",
-    options: [
-      ["--role <name>", ELECTED.join(", ")],
-      ["--holder <address>", "a Safe; of SENTINEL a bot's key"],
+    fields: [
+      { name: "role", kind: "text", words: "the role", choices: Object.keys(ELECTED) },
+      { name: "holder", kind: "address", words: "a Safe; of SENTINEL a bot's key" },
     ],
     async build({ addresses }, options) {
-      const role = ELECTED.find((name) => name === text(options, "role"));
-      if (!role) throw new Refusal(`--role is one of ${ELECTED.join(", ")}`);
-      const args = [ROLES[role], parseAddress(text(options, "holder"))];
-      return { to: addressOf(addresses, "AccessAdmin"), fn, args: isElection ? [...args, 0n] : args };
+      const role = Object.entries(ELECTED).find(([name]) => name === text(options, "role"));
+      if (!role) throw new Refusal(`the role is one of ${Object.keys(ELECTED).join(", ")}`);
+      const args = [role[1], parseAddress(text(options, "holder"))];
+      return { to: contractAddress(addresses, "AccessAdmin"), fn, args: isElection ? [...args, 0n] : args };
     },
     words: (addresses, { args }) => [
-      `${isElection ? "GIVE" : "TAKE"} ${ELECTED.find((role) => ROLES[role] === args.role)} ` +
+      `${isElection ? "GIVE" : "TAKE"} ${electedName(args.role)} ` +
         `${isElection ? "to" : "from"} ${whoIs(addresses, args.account as string).name}`,
     ],
     async effect(desk, { args }) {
@@ -534,4 +519,21 @@ export const ACTIONS: Record<string, Action> = {
   dismiss: electAction("dismiss"),
   "replace-owner": replaceOwner,
   ...RECOVERY_ACTIONS,
+};
+
+const OPERATION: Field = { name: "operation", kind: "operation", words: "as the status shows it" };
+
+/** Beside the menu: what is done with what was scheduled, and with a nonce. */
+export const STEPS: Record<string, Pick<Action, "summary" | "expires" | "fields">> = {
+  execute: { summary: "what was scheduled, when its delay is over", expires: "24h", fields: [OPERATION] },
+  cancel: {
+    summary: "what the governor has scheduled",
+    expires: "1h",
+    fields: [OPERATION, { ...SAFE, isOptional: true }],
+  },
+  void: {
+    summary: "use a Safe's nonce up, so that what else has it can never be executed",
+    expires: "24h",
+    fields: [SAFE],
+  },
 };
