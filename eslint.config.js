@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+
 import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
@@ -12,6 +14,8 @@ export default defineConfig(
     "sdk/src/types",
     "**/dist",
     "**/out",
+    // Its types are installed with it, on demand.
+    ...(existsSync(new URL("indexer/node_modules", import.meta.url)) ? ["indexer/generated"] : ["indexer"]),
   ]),
   js.configs.recommended,
   {

@@ -16,6 +16,8 @@ import { network } from "hardhat";
 
 import { writeAddresses } from "../deploy/deploy.ts";
 import { type Local, deployLocal } from "../deploy/local.ts";
+import { type Index, startIndex } from "./index/ponder.ts";
+import { openChain } from "./index/scene.ts";
 import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
@@ -26,11 +28,12 @@ const HOST = "127.0.0.1";
 const DEFAULT_PORT = 8545;
 const DEFAULT_METRICS_PORT = 9464;
 const DEFAULT_WEB_PORT = 5173;
+const DEFAULT_INDEX_PORT = 42_069;
 /** Time on the chain passes faster: this many seconds with every change of the price, an oracle's whole window. */
 const STEP_SECONDS = 600;
 
 const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step MS] [--out DIR] [--metrics-port N] [--no-keeper]
-                    [--web-port N] [--no-web] [--help]
+                    [--web-port N] [--no-web] [--index] [--index-port N] [--help]
 
   --port          of the JSON-RPC server on ${HOST} (${DEFAULT_PORT})
   --positions     opened at the beginning (200)
@@ -41,6 +44,8 @@ const HELP = `usage: npm start -- [--port N] [--positions N] [--seed N] [--step 
   --no-keeper     leaves liquidating to a keeper of yours (keeper/README.md)
   --web-port      of the web app on ${HOST} (${DEFAULT_WEB_PORT})
   --no-web        without the web app
+  --index         runs the index too (indexer/README.md); its first run installs it
+  --index-port    of the index's GraphQL and SQL on ${HOST} (${DEFAULT_INDEX_PORT})
 `;
 
 class Refusal extends Error {}
@@ -66,11 +71,13 @@ function options(args: string[]) {
       "no-keeper": { type: "boolean", default: false },
       "web-port": { type: "string", default: String(DEFAULT_WEB_PORT) },
       "no-web": { type: "boolean", default: false },
+      index: { type: "boolean", default: false },
+      "index-port": { type: "string", default: String(DEFAULT_INDEX_PORT) },
       help: { type: "boolean", default: false },
     },
   });
   const whole = (
-    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "web-port",
+    name: "port" | "positions" | "seed" | "step" | "metrics-port" | "web-port" | "index-port",
     most: number,
   ) => {
     const value = Number(values[name]);
@@ -90,6 +97,8 @@ function options(args: string[]) {
     metricsPort: whole("metrics-port", 65_535),
     withWeb: !values["no-web"],
     webPort: whole("web-port", 65_535),
+    withIndex: values.index,
+    indexPort: whole("index-port", 65_535),
   };
 }
 
@@ -144,9 +153,9 @@ async function stopKeeper(keeper: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { help, withKeeper, out, port, positions, seed, step, metricsPort, withWeb, webPort } = options(
-    process.argv.slice(2),
-  );
+  const chosen = options(process.argv.slice(2));
+  const { help, withKeeper, withWeb, withIndex, out } = chosen;
+  const { port, positions, seed, step, metricsPort, webPort, indexPort } = chosen;
   if (help) {
     process.stdout.write(HELP);
     return;
@@ -164,6 +173,7 @@ async function main(): Promise<void> {
   // Beside the deployment; whoever waits for it hears of its failure.
   const built = withWeb ? buildWeb() : Promise.resolve();
   built.catch(() => undefined);
+  if (withIndex) await refuseBusyPort(indexPort, "--index-port");
   const server = await network.createServer("default", HOST, port);
   const { port: bound } = await server.listen();
   const rpcUrl = `http://${HOST}:${bound}`;
@@ -171,8 +181,9 @@ async function main(): Promise<void> {
   const connection = await network.create({ network: "localhost", override: { url: rpcUrl } });
   let keeper: ChildProcess | undefined;
   let web: WebServer | undefined;
-  // Each run has a chain of its own, and so a keeper that remembers nothing.
-  const state = mkdtempSync(join(tmpdir(), "breakwater-keeper-"));
+  let index: Index | undefined;
+  // Each run has a chain of its own, and so a keeper and an index that remember nothing.
+  const state = mkdtempSync(join(tmpdir(), "breakwater-start-"));
   try {
     const local = await deployLocal(connection, {
       // On the usual port `npm run deploy` finds this deployment.
@@ -224,6 +235,24 @@ async function main(): Promise<void> {
       say("web", `${web.url}: markets, positions, trades; works with any wallet in the browser`);
     }
 
+    if (withIndex) {
+      const settings = { sampleBlocks: 5, pollMs: 500, logLevel: "warn" } as const;
+      const place = { rpc: rpcUrl, addresses: file };
+      index = await startIndex(
+        await openChain(place),
+        { ...settings, rpc: rpcUrl, port: indexPort, directory: state },
+        "pipe",
+      );
+      createInterface({ input: index.process.stdout! }).on("line", (line) => say("index", line));
+      say("index", `process ${index.process.pid ?? "none"}, ${index.url}/graphql; npm run index -- check`);
+      void index.ended.then((reason) => {
+        if (signal.aborted) return;
+        say("index", reason ?? "ended");
+        process.exitCode = 1;
+        stopping.abort();
+      });
+    }
+
     const prices = wobble(local.parameters.feeds, next);
     let opened = positions;
     for (let count = 1; !signal.aborted; count++) {
@@ -263,6 +292,7 @@ async function main(): Promise<void> {
     stopping.abort();
     await web?.close();
     if (keeper) await stopKeeper(keeper);
+    await index?.stop();
     rmSync(state, { recursive: true });
     await connection.close();
     await server.close();

@@ -12,6 +12,17 @@ export interface Log {
   data: string;
 }
 
+export interface MinedLog extends Log {
+  block: number;
+  logIndex: number;
+  timestamp: number;
+}
+
+interface RawLog extends Log {
+  blockNumber: string;
+  logIndex: string;
+}
+
 export interface Call {
   to: string;
   data: string;
@@ -135,6 +146,28 @@ export class Chain {
       [address]: { code: READER },
     })) as string;
     return slots.map((_, i) => BigInt(`0x${answer.slice(2 + 64 * i, 66 + 64 * i)}`));
+  }
+
+  /** What these contracts emitted from block `from` on, and the last block. */
+  async logsSince(from: number, addresses: readonly string[]): Promise<{ logs: MinedLog[]; last: number }> {
+    const last = Number(await this.request("eth_blockNumber"));
+    const range = { fromBlock: toBeHex(from), toBlock: toBeHex(last), address: addresses };
+    const logs = (await this.request("eth_getLogs", range)) as RawLog[];
+    const times = new Map<string, number>();
+    for (const { blockNumber } of logs) {
+      if (times.has(blockNumber)) continue;
+      const block = (await this.request("eth_getBlockByNumber", blockNumber, false)) as { timestamp: string };
+      times.set(blockNumber, Number(block.timestamp));
+    }
+    return {
+      last,
+      logs: logs.map(({ blockNumber, logIndex, ...log }) => ({
+        ...log,
+        block: Number(blockNumber),
+        logIndex: Number(logIndex),
+        timestamp: times.get(blockNumber)!,
+      })),
+    };
   }
 
   private async post(from: string, call: Call): Promise<string> {

@@ -1,6 +1,8 @@
 /**
  * One run: the same operations on the real contracts and on the reference model, everything compared after each.
  *
+ * And the book is made again out of the events alone, as the SDK's replay does it: that has to give the same to the unit.
+ *
  * An operation is sent in a block of the run's own time, and what the views say before it and after it belongs to the
  * same moment. The price is what the real adapter says at that moment. What the model refuses must revert with the same
  * error and change nothing.
@@ -22,6 +24,7 @@ import { Coverage } from "./coverage.ts";
 import * as lenders from "./lenders.ts";
 import * as liquidations from "./liquidations.ts";
 import { feedCalls } from "./feeds.ts";
+import { History } from "./history.ts";
 import * as governor from "./governor.ts";
 import { type Of, type Operation, toJson } from "./sequence.ts";
 import { BookReader, type BookState } from "./storage.ts";
@@ -66,6 +69,7 @@ export class Run {
   private slack: bigint | undefined;
   private donations = 0n;
   private readonly reader: BookReader;
+  private readonly history: History;
   private before: Views | undefined;
 
   private constructor(
@@ -73,6 +77,7 @@ export class Run {
     readonly model: Model,
   ) {
     this.reader = new BookReader(venue.chain, venue.addresses.vault, venue.accounts, venue.index);
+    this.history = new History(venue);
   }
 
   static async start(venue: Venue, { spoil }: RunOptions = {}): Promise<Run> {
@@ -326,6 +331,7 @@ export class Run {
     const { model, venue } = this;
     const book = given ?? (await this.reader.read());
     compareState(model, venue, book, views);
+    await this.history.compare(book);
     // I1: what the vault holds beyond what it promises never decreases.
     const slack = slackOf(model, venue, book, views.collateralBalance);
     const rounding = 1n << 8n; // of this computation

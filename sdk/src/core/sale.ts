@@ -16,6 +16,7 @@ export interface SaleTerms extends SaleRisk {
   price: bigint;
   high: bigint;
   low: bigint;
+  bonusGap: bigint; // WAD: with it a keeper who trusts the lower price still earns bonusMin
   shift: bigint;
   triggerTick: number;
   targetTick: number;
@@ -40,14 +41,23 @@ export function behindUp(debt: bigint, ratio: bigint): bigint {
   return ceilDiv(debt << 128n, ratio);
 }
 
-export function saleTerms(high: bigint, low: bigint, risk: SaleRisk, spacing: number): SaleTerms {
+/** @param ramped thresholds that a ramp has moved may be low: bonusMax then bounds the gap's share of the bonus. */
+export function saleTerms(
+  high: bigint,
+  low: bigint,
+  risk: SaleRisk,
+  spacing: number,
+  ramped = false,
+): SaleTerms {
   const shift = BigInt(Math.max(log2(high) - 126, 0));
+  const bonusGap = ((high >> shift) * (WAD + (risk.bonusMin * WAD) / BPS)) / (low >> shift) - WAD;
   const targetTick = floorTick((high * risk.target) / BPS, spacing);
   return {
     ...risk,
     price: high,
     high: high >> shift,
     low: low >> shift,
+    bonusGap: ramped ? min(bonusGap, (risk.bonusMax * WAD) / BPS) : bonusGap,
     shift,
     spacing,
     triggerTick: ceilTick(ceilDiv(high * risk.liquidationThreshold, BPS), spacing),
@@ -68,7 +78,7 @@ export function salePrice(t: SaleTerms, ratio: bigint): bigint {
   const threshold = (t.liquidationThreshold * WAD) / BPS;
   let bonus = least + (saturatingSub(ltv, threshold) * t.slope) / BPS;
   bonus = min(bonus, (t.bonusMax * WAD) / BPS);
-  bonus = max(bonus, (t.high * (WAD + least)) / t.low - WAD);
+  bonus = max(bonus, t.bonusGap);
   const cap = t.high > ratio ? ((t.high - ratio) * 9n * WAD) / (ratio * 10n) : 0n;
   if (bonus > cap) bonus = max(cap, least);
   return (t.high * WAD) / (WAD + bonus);
