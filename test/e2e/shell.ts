@@ -110,7 +110,7 @@ e2e("the shell", function () {
 
   it("changes its colours and keeps them", async () => {
     const page = await stage.visit("markets");
-    const theme = async () => page.evaluate("document.documentElement.dataset.theme ?? 'auto'");
+    const theme = async () => page.evaluate("document.documentElement.dataset.theme");
     await page.getByRole("button", { name: /Colours: Auto/ }).click();
     await page.getByRole("button", { name: /Colours: Light/ }).click();
     expect(await theme()).to.equal("dark");

@@ -4,7 +4,7 @@ import { BPS, Q128, WAD, YEAR, formatAmount, formatPercent, formatPrice } from "
 // Every figure becomes text here and nowhere else. Figures are cut, not rounded: a page must not promise more than there is.
 
 const MINUS = "−";
-const THIN = "\u202f"; // between figure and unit: it does not break
+const SPACE = "\u00a0"; // between figure and unit: it does not break
 
 function text(figure: string): string {
   return figure.replace("-", MINUS);
@@ -19,7 +19,7 @@ export function amount(value: bigint, decimals: number, symbol?: string): string
   const least = 10n ** BigInt(Math.max(decimals - places, 0));
   const figure =
     size > 0n && size < least
-      ? `${value < 0n ? "-" : ""}<${THIN}${formatAmount(least, decimals, places)}`
+      ? `${value < 0n ? "-" : ""}<${SPACE}${formatAmount(least, decimals, places)}`
       : formatAmount(value, decimals, places);
   return withUnit(text(figure), symbol);
 }
@@ -58,7 +58,7 @@ export function debtAmount(value: bigint, { addresses, symbols }: MarketReading)
 
 /** A WAD fraction: 12.34 %. */
 export function percent(wad: bigint, places = 2): string {
-  return text(formatPercent(wad, places).replace(" ", THIN));
+  return text(formatPercent(wad, places).replace(" ", SPACE));
 }
 
 export function bps(value: bigint, places = 2): string {
@@ -106,6 +106,16 @@ export function price(value: bigint | undefined, market: Pick<MarketReading, "si
   return formatPrice(figure, figure >= 10n * Q128 ? 2 : figure >= Q128 ? 4 : 6);
 }
 
+/** From the lower to the higher, whichever way round it is spoken: the same in a market and in its mirror. */
+export function priceRange(
+  { priceLow, priceHigh }: MarketReading["state"],
+  market: Pick<MarketReading, "side">,
+): string {
+  const ends = [price(priceLow, market), price(priceHigh, market)];
+  const [low, high] = market.side === "long" ? ends : ends.reverse();
+  return low === high ? (low ?? "none") : `${low ?? ""} – ${high ?? ""}`;
+}
+
 export function priceWithUnit(value: bigint | undefined, market: MarketReading): string {
   const figure = price(value, market);
   return figure === "none" ? figure : withUnit(figure, priceUnits(market).unit);
@@ -137,11 +147,11 @@ export function duration(seconds: bigint | number): string {
     [Math.floor(all % 60), "s"],
   ] as const;
   const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0) return `0${THIN}s`;
+  if (first < 0) return `0${SPACE}s`;
   return parts
     .slice(first, first + 2)
     .filter(([count], at) => at === 0 || count > 0)
-    .map(([count, unit]) => `${count}${THIN}${unit}`)
+    .map(([count, unit]) => `${count}${SPACE}${unit}`)
     .join(" ");
 }
 
@@ -166,5 +176,5 @@ export const PRICE_STATES: Record<PriceState, { name: string; words: string }> =
 };
 
 function withUnit(figure: string, unit: string | undefined): string {
-  return unit === undefined ? figure : `${figure}${THIN}${unit}`;
+  return unit === undefined ? figure : `${figure}${SPACE}${unit}`;
 }

@@ -1,8 +1,9 @@
 import type { MarketReading } from "@breakwater/sdk/chain";
 import { type Rung, clearsBefore, liquidatableAt, priceAfter, shareOfDebt } from "@breakwater/sdk/core";
-import { type PointerEvent, useEffect, useId, useMemo, useRef, useState } from "react";
+import { type PointerEvent, useId, useMemo, useState } from "react";
 
 import { compact, debtAmount, drawn, percent, price, priceUnits, signed } from "../format.ts";
+import { useWidth } from "./lines.tsx";
 import { Empty } from "./notice.tsx";
 import { Sheet } from "./sheet.tsx";
 
@@ -17,8 +18,10 @@ type View = keyof typeof VIEWS;
 const HEIGHT = 300;
 const TOP = 44;
 const BOTTOM = 30;
-/** A bar is at least this wide, in pixels: ticks that are closer share one. */
-const BAR = 4;
+/** A tick is drawn this wide, in pixels; ticks that are closer share a bar. */
+const BAR = { least: 4, most: 12 };
+/** The label of the price now is this wide. */
+const NOW = 64;
 /** Rows of the table. */
 const BAND = 200n;
 
@@ -112,11 +115,13 @@ export function Ladder({ market, rungs, position }: LadderProps) {
           min={0}
           max={most}
           step={10}
+          // As the picture: a falling price goes to the left.
+          dir={side === "long" ? "rtl" : "ltr"}
           value={shown}
           aria-valuetext={said}
           onChange={({ target }) => setMove(Number(target.value))}
         />
-        <p className="min-h-12">{said}</p>
+        <p className="min-h-16 sm:min-h-6">{said}</p>
       </div>
 
       {position && own && <Before {...{ market, rungs, own }} name={position.name} />}
@@ -126,17 +131,20 @@ export function Ladder({ market, rungs, position }: LadderProps) {
         columns={[
           { name: `If ${base}` },
           { name: unit, isFigure: true },
-          { name: "Debt", isFigure: true },
-          { name: "Of all", isFigure: true },
+          { name: "Clears debt of", isFigure: true },
           { name: "Positions", isFigure: true },
         ]}
         rows={rows.map(({ by, at, of }) => ({
           key: String(by),
           cells: [
-            by === 0n ? "stays (liquidatable now)" : `${verb} ${percent(by * 10n ** 14n, 0)}`,
+            by === 0n ? "stays" : `${verb} ${percent(by * 10n ** 14n, 0)}`,
             price(at, market),
-            compact(of.debt, market.addresses.decimals.debt, market.symbols.debt),
-            percent(shareOfDebt(of, rungs, state), 1),
+            <>
+              {compact(of.debt, market.addresses.decimals.debt, market.symbols.debt)}
+              <span className="block text-sm text-muted">
+                {percent(shareOfDebt(of, rungs, state), 1)} of all
+              </span>
+            </>,
             of.positions,
           ],
         }))}
@@ -187,14 +195,7 @@ interface PictureProps {
 }
 
 function Picture({ market, rungs, most, line, own, name, label, onMove }: PictureProps) {
-  const frame = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry!.contentRect.width)));
-    observer.observe(frame.current!);
-    return () => observer.disconnect();
-  }, []);
-
+  const { ref, width } = useWidth();
   const { state, side, addresses } = market;
   const { base, unit } = priceUnits(market);
   const now = drawn(state.priceHigh, market);
@@ -205,6 +206,8 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
   // Logarithmic, as the ticks are: each is as wide as the next.
   const x = (at: number) => (Math.log(at / low) / Math.log(high / low)) * width;
 
+  const tickWidth = (Math.log(1 + addresses.spacing / 10_000) / Math.log(high / low)) * width;
+  const bar = Math.min(Math.max(Math.floor(tickWidth), BAR.least), BAR.most);
   const bars = useMemo(() => {
     if (width === 0) return [];
     const one = 10 ** addresses.decimals.debt;
@@ -212,20 +215,20 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
     for (const rung of rungs) {
       const at = drawn(rung.liquidationPrice, market);
       if (at < low || at > high) continue;
-      const bin = Math.floor(((Math.log(at / low) / Math.log(high / low)) * width) / BAR);
+      const bin = Math.floor(((Math.log(at / low) / Math.log(high / low)) * width) / bar);
       const known = bins.get(bin);
       // For drawing a double will do.
       if (known) known.debt += Number(rung.debt) / one;
       else bins.set(bin, { debt: Number(rung.debt) / one, price: at, rung });
     }
-    return [...bins].map(([bin, of]) => ({ x: bin * BAR, ...of }));
-  }, [rungs, market, width, low, high, addresses]);
+    return [...bins].map(([bin, of]) => ({ x: bin * bar, ...of }));
+  }, [rungs, market, width, low, high, addresses, bar]);
 
   const tallest = Math.max(...bars.map(({ debt }) => debt), 1e-9);
   const floor = HEIGHT - BOTTOM;
   const y = (debt: number) => floor - (debt / tallest) * (floor - TOP - 14);
   const path = (of: typeof bars) =>
-    of.map((bar) => `M${bar.x} ${floor}V${(y(bar.debt) - 1).toFixed(1)}h${BAR - 1}V${floor}z`).join("");
+    of.map(({ x, debt }) => `M${x} ${floor}V${(y(debt) - 1).toFixed(1)}h${bar - 1}V${floor}z`).join("");
 
   const at = drawn(line, market);
   const isPassed = (p: number) => (side === "long" ? p >= at : p <= at);
@@ -241,8 +244,9 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
         second: compact(debt, addresses.decimals.debt),
       };
     }),
-    x(now),
+    side === "long" ? width - NOW : NOW,
   );
+  const edge = side === "long" ? width : 0;
   const drag = (event: PointerEvent<SVGSVGElement>) => {
     if (event.buttons !== 1) return;
     const left = event.currentTarget.getBoundingClientRect().left;
@@ -251,7 +255,7 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
   };
 
   return (
-    <div ref={frame} className="min-h-[300px]">
+    <div ref={ref} className="min-h-[300px]">
       {width > 0 && (
         <svg
           role="img"
@@ -304,12 +308,9 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
               )}
             </g>
           ))}
-          <path d={path(bars.filter((bar) => !isPassed(bar.price)))} className="fill-strong-line" />
-          <path
-            d={path(bars.filter((bar) => isPassed(bar.price) && !isOver(bar.price)))}
-            className="fill-accent"
-          />
-          <path d={path(bars.filter((bar) => isOver(bar.price)))} className="fill-danger" />
+          <path d={path(bars.filter(({ price: p }) => !isPassed(p)))} className="fill-strong-line" />
+          <path d={path(bars.filter(({ price: p }) => isPassed(p) && !isOver(p)))} className="fill-accent" />
+          <path d={path(bars.filter(({ price: p }) => isOver(p)))} className="fill-danger" />
           <line x1={0} x2={width} y1={floor} y2={floor} className="stroke-strong-line" />
           {axis(low, high, width).map((p) => (
             <text key={p} x={x(p)} y={HEIGHT - 10} textAnchor="middle" className="fill-muted">
@@ -321,13 +322,13 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
           <circle cx={x(at)} cy={floor - 18} r={7} className="fill-surface stroke-accent" strokeWidth={2} />
           <line x1={x(now)} x2={x(now)} y1={TOP - 4} y2={floor + 4} className="stroke-ink" strokeWidth={2} />
           <text
-            x={x(now)}
+            x={edge}
             y={16}
             textAnchor={side === "long" ? "end" : "start"}
             className="fill-ink font-semibold"
           >
             now
-            <tspan x={x(now)} dy={17}>
+            <tspan x={edge} dy={17}>
               {price(state.priceHigh, market)}
             </tspan>
           </text>
@@ -342,7 +343,7 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
         </span>
         <Key className="bg-accent">passed by the line</Key>
         <Key className="bg-strong-line">standing</Key>
-        {bars.some((bar) => isOver(bar.price)) && <Key className="bg-danger">liquidatable now</Key>}
+        {bars.some(({ price: p }) => isOver(p)) && <Key className="bg-danger">liquidatable now</Key>}
       </p>
     </div>
   );
@@ -415,12 +416,11 @@ function Bands({ market, rungs }: { market: MarketReading; rungs: readonly Rung[
 
 // ---------------------------------------------------------------- drawing
 
-/** Marks of which none is too near to the one before to be read. */
-function spaced<T extends { x: number }>(marks: T[], first: number): (T & { isNamed: boolean })[] {
-  let last = first;
+/** Marks of which none is too near to the one before to be read; `from`: where the first label may begin. */
+function spaced<T extends { x: number }>(marks: T[], from: number): (T & { isNamed: boolean })[] {
+  let last = from;
   return marks.map((mark, at) => {
-    // The first one's neighbour is the price now, whose label lies on its other side.
-    const isNamed = Math.abs(mark.x - last) >= (at === 0 ? 26 : 48);
+    const isNamed = Math.abs(mark.x - last) >= (at === 0 ? 26 : 50);
     if (isNamed) last = mark.x;
     return { ...mark, isNamed };
   });
@@ -428,7 +428,7 @@ function spaced<T extends { x: number }>(marks: T[], first: number): (T & { isNa
 
 /** Two or three round figures up to the tallest bar. */
 function levels(most: number): number[] {
-  const step = round(most / 2.5);
+  const step = round(most / 4);
   return [1, 2, 3].map((times) => times * step).filter((level) => level <= most);
 }
 
@@ -451,7 +451,9 @@ function round(value: number): number {
 }
 
 function short(value: number): string {
-  return value.toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+  return value
+    .toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 3 })
+    .replace("K", "k");
 }
 
 function count(number: number, thing: string): string {

@@ -10,10 +10,12 @@ function chosen(): Theme {
   return THEMES.find((known) => known === theme) ?? "auto";
 }
 
-/** Before anything is drawn: the page must not flash. */
+const system = matchMedia("(prefers-color-scheme: dark)");
+system.addEventListener("change", () => applyTheme());
+
+/** First of all: the page must not flash. */
 export function applyTheme(theme: Theme = chosen()): void {
-  if (theme === "auto") delete document.documentElement.dataset["theme"];
-  else document.documentElement.dataset["theme"] = theme;
+  document.documentElement.dataset["theme"] = theme === "auto" ? (system.matches ? "dark" : "light") : theme;
 }
 
 export function ThemeChoice() {
