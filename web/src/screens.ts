@@ -12,4 +12,6 @@ export interface Screen {
 /** In the order of the navigation; the first is where a reader without a path arrives. */
 export const SCREENS: readonly Screen[] = [
   { path: "markets", name: "Markets", component: lazy(() => import("./screens/markets.tsx")) },
+  { path: "trade", name: "Trade", component: lazy(() => import("./screens/trade.tsx")) },
+  { path: "position", name: "Position", component: lazy(() => import("./screens/position.tsx")) },
 ];

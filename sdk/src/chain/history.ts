@@ -199,23 +199,25 @@ const COLUMNS = [
 
 /** The history as CSV, with every digit; prices in debt tokens per collateral token, the penalty in debt tokens. */
 export function historyCsv(entries: readonly HistoryEntry[]): string {
-  const rows = entries.map(({ market, sub, kind, block, time, transaction, before, after, liquidation: l }) => {
-    const { decimals, id } = market.addresses;
-    const collateral = (amount: bigint) => plain(formatAmount(amount, decimals.collateral));
-    const debt = (amount: bigint) => plain(formatAmount(amount, decimals.debt));
-    const price = (value: bigint) => plain(formatPrice(value, 18));
-    return [
-      ...[new Date(time * 1_000).toISOString(), block, transaction, id, sub, kind],
-      ...[market.symbols.collateral, collateral(before.collateral), collateral(after.collateral)],
-      ...[market.symbols.debt, debt(before.debt), debt(after.debt)],
-      ...(l
-        ? [
-            ...[debt(l.debtCleared), collateral(l.collateralSold), debt(l.penalty)],
-            ...[price(l.priceLow), price(l.priceHigh), ...l.rounds],
-          ]
-        : COLUMNS.slice(12).map(() => "")),
-    ];
-  });
+  const rows = entries.map(
+    ({ market, sub, kind, block, time, transaction, before, after, liquidation: l }) => {
+      const { decimals, id } = market.addresses;
+      const collateral = (amount: bigint) => plain(formatAmount(amount, decimals.collateral));
+      const debt = (amount: bigint) => plain(formatAmount(amount, decimals.debt));
+      const price = (value: bigint) => plain(formatPrice(value, 18));
+      return [
+        ...[new Date(time * 1_000).toISOString(), block, transaction, id, sub, kind],
+        ...[market.symbols.collateral, collateral(before.collateral), collateral(after.collateral)],
+        ...[market.symbols.debt, debt(before.debt), debt(after.debt)],
+        ...(l
+          ? [
+              ...[debt(l.debtCleared), collateral(l.collateralSold), debt(l.penalty)],
+              ...[price(l.priceLow), price(l.priceHigh), ...l.rounds],
+            ]
+          : COLUMNS.slice(12).map(() => "")),
+      ];
+    },
+  );
   return [COLUMNS, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
 }
 
