@@ -7,9 +7,14 @@ import { type Stage, connectWallet, e2e, expectPresentable, openStage } from "./
 
 const MAX_TICK = 2 ** 23 - 1;
 
+/** One of several choices. */
+async function pick(page: Page, name: string): Promise<void> {
+  await page.getByRole("radio", { name, exact: true }).check();
+}
+
 /** Fills the ticket of Trade. */
 async function ask(page: Page, { pay, margin, leverage }: { pay: string; margin: string; leverage: string }) {
-  await page.getByText(pay, { exact: true }).first().click();
+  await pick(page, pay);
   await page.getByLabel("Margin").fill(margin);
   await page.getByLabel("Leverage, as a number").fill(leverage);
 }
@@ -111,19 +116,19 @@ e2e("trading", function () {
       ),
     ).to.be.greaterThan(Number(healthBefore));
 
-    await page.getByText("Repay", { exact: true }).first().click();
+    await pick(page, "Repay");
     await page.getByLabel("Debt to repay").fill("500");
     await page.getByRole("button", { name: "Repay" }).click();
     await page.getByText("It is repaid.").waitFor();
     await page.getByRole("button", { name: "Go on" }).click();
 
-    await page.getByText("Leverage", { exact: true }).first().click();
+    await pick(page, "Leverage");
     await page.getByLabel("Leverage, as a number").fill("1.5");
     await page.getByRole("button", { name: "Bring it to 1.50×" }).click();
     await page.getByText("The leverage is changed.").waitFor();
     await page.getByRole("button", { name: "Go on" }).click();
 
-    await page.getByText("Close", { exact: true }).first().click();
+    await pick(page, "Close");
     await page.getByRole("button", { name: "Close the position" }).click();
     await page.getByText("Long WETH is closed").waitFor();
     await page.getByText("Closed", { exact: false }).first().waitFor();
@@ -140,14 +145,14 @@ e2e("trading", function () {
     await page.getByText("Your position is open.").waitFor();
     expect(wallet.asked).to.include("wallet_sendCalls").and.not.include("eth_signTypedData_v4");
     await page.getByRole("link", { name: "Look at it" }).click();
-    await page.getByText("Repay", { exact: true }).first().click();
-    await page.getByText("WETH", { exact: true }).last().click();
+    await pick(page, "Repay");
+    await pick(page, "WETH");
     await page.getByRole("button", { name: /^All/ }).click();
     await page.getByRole("button", { name: "Repay" }).click();
     await page.getByText("It is repaid.").waitFor();
     await page.getByRole("button", { name: "Go on" }).click();
     await page.getByText("nothing can be liquidated").waitFor();
-    await page.getByText("Close", { exact: true }).first().click();
+    await pick(page, "Close");
     await page.getByRole("button", { name: "Close the position" }).click();
     await page.getByText("Short WETH is closed").waitFor();
   });
@@ -190,20 +195,20 @@ e2e("trading", function () {
     const wallet = stage.wallet();
     const page = await stage.visit("trade?market=weth-usdc", { wallet });
     await connectWallet(page);
-    await page.getByText("transactions", { exact: true }).waitFor({ state: "hidden" });
     await ask(page, { pay: "ETH", margin: "1", leverage: "2" });
     const send = page.getByRole("button", { name: "Open long at 2.00×" });
 
     wallet.answer = "reject";
     await send.click();
-    await page.getByText("declined in the wallet; nothing was sent").waitFor();
+    const steps = page.getByRole("list", { name: "Steps" });
+    await steps.getByText("declined in the wallet; nothing was sent").waitFor();
     wallet.answer = "approve";
     await page.getByRole("button", { name: "Leave it" }).click();
 
     const pend = async (): Promise<string> => {
       const known = wallet.sent.length;
       await send.click();
-      await page.getByText(/sent \(0x.*\), waiting for a block/).waitFor();
+      await steps.getByText(/sent \(0x.*\), waiting for a block/).waitFor();
       expect(wallet.sent.length).to.equal(known + 1);
       return wallet.sent.at(-1)!;
     };
@@ -211,16 +216,16 @@ e2e("trading", function () {
     try {
       await wallet.speedUp(await pend());
       await stage.mine();
-      await page.getByText(/confirmed in block \d+ as 0x.*, which replaced 0x/).waitFor();
+      await steps.getByText(/confirmed in block \d+ as 0x.*, which replaced 0x/).waitFor();
       await page.getByRole("button", { name: "Go on" }).click();
 
       await wallet.cancel(await pend());
       await stage.mine();
-      await page.getByText(/not done: another transaction of yours \(0x.*\) took the place of 0x/).waitFor();
+      await steps.getByText(/not done: another transaction of yours \(0x.*\) took the place of 0x/).waitFor();
       await page.getByRole("button", { name: "Leave it" }).click();
 
       await stage.provider.send("hardhat_dropTransaction", [await pend()]);
-      await page.getByText(/it was dropped, or will come back/).waitFor();
+      await steps.getByText(/it was dropped, or will come back/).waitFor();
       await page.getByRole("button", { name: "Leave it" }).click();
     } finally {
       await stage.provider.send("evm_setAutomine", [true]);

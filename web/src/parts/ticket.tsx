@@ -76,7 +76,7 @@ export function Ticket({ market, action, done, asked, ask, children }: TicketPro
 
   if (asked === undefined && !isBusy) return <>{children}</>;
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       <Quoted {...{ market, plan, reading, symbols }} isOutdated={!isBusy && reading.error !== undefined} />
       {plan && !isBusy && (
         <Begin
@@ -193,7 +193,11 @@ function Terms({
     : () => undefined;
   for (const { token, amount: units } of left) {
     const ether = received(token);
-    rows.push(["You get", ether === undefined ? of(token, units) : amount(units, 18, ether)]);
+    rows.push([
+      "You get",
+      ether === undefined ? of(token, units) : amount(units, 18, ether),
+      swap && "if the swap brings what is quoted",
+    ]);
   }
   const after = quote.positions[0]!.after;
   if (swap || after.debt > 0n) {

@@ -184,8 +184,8 @@ function Standing({ position: { figures, market } }: { position: AccountPosition
   if (move > NEAR) return null;
   return (
     <Notice kind="warning" title="Near liquidation">
-      {base} need only {market.side === "long" ? "fall" : "rise"} by {format.percent(move)} for part of this
-      position to be sold.
+      {base} needs only to {market.side === "long" ? "fall" : "rise"} by {format.percent(move)} for part of
+      this position to be sold.
     </Notice>
   );
 }
@@ -200,7 +200,7 @@ function Overview({ position }: { position: AccountPosition }) {
       ? undefined
       : moveTo(liquidationPrice, market.state.priceHigh, market.side);
   return (
-    <section className="card grid gap-3" aria-labelledby="overview">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="overview">
       <h2 id="overview">{nameOf(position)}</h2>
       <div className="grid grid-cols-2 gap-4">
         <p>
@@ -269,19 +269,12 @@ function Place({ position, isOwn }: { position: AccountPosition; isOwn: boolean 
   if (figures.debt === 0n) return null;
   const before = rungs.value && clearsBefore(tick, rungs.value, now.state);
   return (
-    <section className="card grid gap-3" aria-labelledby="place">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="place">
       <h2 id="place">
         {before && rungs.value
           ? `${format.percent(shareOfDebt(before, rungs.value, now.state), 1)} of debt clears before ${isOwn ? "you" : "this account"}`
           : "Place on the ladder"}
       </h2>
-      {before && (
-        <p className="text-muted">
-          {format.debtAmount(before.debt, now)} of {before.positions}{" "}
-          {before.positions === 1 ? "other position is" : "other positions are"} liquidated at better prices
-          than this one’s {format.priceWithUnit(figures.liquidationPrice, now)}.
-        </p>
-      )}
       {rungs.value ? (
         <Ladder market={now} rungs={rungs.value} position={{ tick, name: isOwn ? "you" : "this account" }} />
       ) : rungs.error === undefined ? (

@@ -122,7 +122,7 @@ function Opening({ market }: { market: MarketReading }) {
 
   return (
     <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,5fr)_minmax(0,6fr)]">
-      <section className="card grid gap-4" aria-label="What you want">
+      <section className="card grid grid-cols-1 gap-4 lg:sticky lg:top-4" aria-label="What you want">
         {own.length > 0 && (
           <Notice>
             You have {own.length === 1 ? "a position" : `${own.length} positions`} here already; this opens
@@ -167,7 +167,7 @@ function Opening({ market }: { market: MarketReading }) {
           When the price reaches the liquidation price, part of the position is sold, with a penalty.
         </p>
       </section>
-      <section className="card grid gap-4" aria-label="What it would do">
+      <section className="card grid grid-cols-1 gap-4" aria-label="What it would do">
         <h2>Before you sign</h2>
         <Ticket
           market={market}

@@ -33,7 +33,7 @@ export function Actions({ position, owner }: { position: AccountPosition; owner:
   const id = useId();
   const props = { position, owner, money };
   return (
-    <section className="card grid gap-4" aria-labelledby={`${id}-title`}>
+    <section className="card grid grid-cols-1 gap-4" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Change it</h2>
       <fieldset className="choice justify-self-start">
         <legend className="sr-only">What to do</legend>

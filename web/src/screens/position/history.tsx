@@ -10,7 +10,7 @@ import { Figures } from "../../parts/sheet.tsx";
 export function History({ owner }: { owner: string }) {
   const { value: entries, error } = useHistory(owner);
   return (
-    <section className="card grid gap-3" aria-labelledby="history">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="history">
       <div className="flex flex-wrap items-center justify-between gap-3">
         <h2 id="history">History</h2>
         {entries && entries.length > 0 && (

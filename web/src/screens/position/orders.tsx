@@ -70,7 +70,7 @@ export function Orders({
     ({ order }) => order.market === market.addresses.vault && order.sub === sub,
   );
   return (
-    <section className="card grid gap-4" aria-labelledby="orders">
+    <section className="card grid grid-cols-1 gap-4" aria-labelledby="orders">
       <div className="flex flex-wrap items-center justify-between gap-3">
         <h2 id="orders">Protection orders</h2>
         {isOwn && figures.debt > 0n && (

@@ -37,7 +37,7 @@ export function Recovery({ account }: { account: string }) {
     }),
   );
   return (
-    <section className="card grid gap-3" aria-labelledby="recovery">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="recovery">
       <h2 id="recovery">Recovery guardians</h2>
       {error !== undefined && (
         <Notice kind="warning" title="The guardians could not be read">
