@@ -32,6 +32,17 @@ e2e("the shell", function () {
     expect(html).not.to.match(/<style|style=|<script(?![^>]*src=)/);
   });
 
+  it("loads less than 300 kB before it shows the markets", async () => {
+    const page = await stage.visit("markets");
+    await page.getByRole("img", { name: /Liquidation ladder/ }).waitFor();
+    const sizes = (await page.evaluate(
+      `[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+        .filter(({ name }) => name.startsWith(${JSON.stringify(stage.url)})).map(({ encodedBodySize }) => encodedBodySize)`,
+    )) as number[];
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    expect(bytes).to.be.within(100_000, 300_000);
+  });
+
   it("answers nobody who calls it by another name, and no other site", async () => {
     const foreign = await fetch(`${stage.url}/drill`, {
       method: "POST",
