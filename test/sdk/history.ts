@@ -97,6 +97,7 @@ describe("SDK: an account's history and costs", function () {
 
     await setPrice("1720");
     await liquidate();
+    await market.collateral.mint(trader, ETH);
     await market.vault.connect(trader).adjust(trader, 0n, ETH, 0n, trader, "0x");
     await setPrice("1200");
     await liquidate();
