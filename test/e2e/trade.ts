@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { MaxUint256 } from "ethers";
+import { MaxUint256, ZeroHash } from "ethers";
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 
@@ -99,22 +99,14 @@ e2e("trading", function () {
     expect(lines[0]).to.contain("debt cleared,collateral sold,penalty");
     expect(lines.map((line) => line.split(",")[5])).to.deep.equal(["what", "open", "liquidation"]);
 
-    const healthBefore = await page
-      .getByText(/^\d\.\d{3}$/)
-      .first()
-      .textContent();
+    const health = standing.getByText(/^\d\.\d{3}$/);
+    const low = (await health.textContent())!;
     await page.getByLabel("Collateral to add").fill("1");
     await page.getByRole("button", { name: "Top up" }).click();
     await page.getByText("It is added.").waitFor();
     await page.getByRole("button", { name: "Go on" }).click();
-    expect(
-      Number(
-        await page
-          .getByText(/^\d\.\d{3}$/)
-          .first()
-          .textContent(),
-      ),
-    ).to.be.greaterThan(Number(healthBefore));
+    await standing.getByText(low, { exact: true }).waitFor({ state: "hidden" });
+    expect(Number(await health.textContent())).to.be.greaterThan(Number(low));
 
     await pick(page, "Repay");
     await page.getByLabel("Debt to repay").fill("500");
@@ -189,6 +181,31 @@ e2e("trading", function () {
     await page.getByText("“0x12” is no address.").waitFor();
     await page.goto(`${stage.url}/#/position`);
     await page.getByText("Whose positions?").waitFor();
+  });
+
+  it("lets guardians start a recovery, and the owner cancel it", async () => {
+    const { recovery } = stage.local.contracts;
+    const [owner, ...others] = stage.local.signers.others.slice(-4);
+    const heir = others.pop()!;
+    const guardians = others.map(({ address }) => address).sort((a, b) => (BigInt(a) < BigInt(b) ? -1 : 1));
+    const guard = { guardians, threshold: 2, delay: 172_800 };
+    const account = await recovery.accountOf(owner!, guard, ZeroHash);
+    await (await recovery.create(owner!, guard, ZeroHash)).wait();
+
+    for (const [at, words] of ["Approve the recovery", "Start the recovery"].entries()) {
+      const page = await stage.visit(`position?address=${account}`, { wallet: stage.wallet(guardians[at]) });
+      await connectWallet(page);
+      await page.getByLabel("New owner").fill(heir.address);
+      await page.getByRole("button", { name: "Approve or start it" }).click();
+      await page.getByText(`1. ${words}`).waitFor();
+      await page.getByText("Done.", { exact: true }).waitFor();
+    }
+    const page = await stage.visit(`position?address=${account}`, { wallet: stage.wallet(owner!.address) });
+    await page.getByText("the owner can still cancel it").waitFor();
+    await connectWallet(page);
+    await page.getByRole("button", { name: "Cancel the recovery" }).click();
+    await page.getByText("none is pending").waitFor();
+    await expectPresentable(page, "position-recovery");
   });
 
   it("says what became of it: declined, replaced, dropped, wrong network", async () => {
