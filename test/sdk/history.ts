@@ -95,6 +95,13 @@ describe("SDK: an account's history and costs", function () {
       ["open", 3n],
     ]);
 
+    // What a reorganisation takes back is forgotten.
+    const { restore } = await networkHelpers.takeSnapshot();
+    await open(trader, 4n, 10n * ETH, 10_000n * USDC);
+    expect(await read()).to.have.length(3);
+    await restore();
+    expect(await read()).to.have.length(2);
+
     await setPrice("1720");
     await liquidate();
     await market.collateral.mint(trader, ETH);

@@ -1,3 +1,5 @@
+import type { Block } from "ethers";
+
 import type { ResolvedPosition } from "../core/book.ts";
 import { type Figures, figuresOf } from "../core/leverage.ts";
 import type { MarketState } from "../core/position.ts";
@@ -49,33 +51,34 @@ export function openHistory(contracts: Contracts, owner: string) {
   const markets = new Map<string, Told>();
   let entries: HistoryEntry[] = [];
   let next = addresses.startBlock;
+  /** Of the last block that was read. */
+  let hash: string | undefined;
 
   const forget = () => {
     markets.clear();
     entries = [];
     next = addresses.startBlock;
+    hash = undefined;
   };
 
   return async function readHistory(
     readings: readonly MarketReading[],
     block: number,
   ): Promise<HistoryEntry[]> {
+    // What was read of blocks that a reorganisation has taken back is void.
+    if (hash !== undefined && (await providerOf(contracts).getBlock(next - 1))?.hash !== hash) forget();
+    const fund = await insurance.getAddress();
+    const events = await readEvents(contracts, EVENTS, next, block);
+    const [times, last] = await Promise.all([timesOf(contracts, events), blockOf(contracts, block)]);
     try {
-      const fund = await insurance.getAddress();
-      const events = await readEvents(contracts, EVENTS, next, block);
-      const times = await timesOf(contracts, events);
       for (const reading of readings) {
         const { vault } = reading.addresses;
+        const market = {
+          ...{ vault, insurance: fund, units: reading.state.units },
+          paired: reading.mirror !== undefined,
+        };
         const told = markets.get(vault) ?? {
-          replay: new Replay(
-            {
-              vault,
-              insurance: fund,
-              units: reading.state.units,
-              paired: reading.mirror !== undefined,
-            },
-            memoryTables(),
-          ),
+          replay: new Replay(market, memoryTables()),
           subs: new Set<bigint>(),
         };
         markets.set(vault, told);
@@ -83,14 +86,15 @@ export function openHistory(contracts: Contracts, owner: string) {
           entries.push(...(await tell(told, reading, owner, event, times.get(event.block)!)));
         }
       }
-      next = block + 1;
-      entries.sort((a, b) => a.block - b.block);
-      return [...entries];
     } catch (error) {
-      // A chain that was reorganised contradicts what was read of it before.
+      // Half of it may be told: the next reading begins anew.
       forget();
       throw error;
     }
+    next = block + 1;
+    hash = last.hash ?? undefined;
+    entries.sort((a, b) => a.block - b.block);
+    return [...entries];
   };
 }
 
@@ -102,12 +106,16 @@ async function timesOf(
   return new Map(
     await Promise.all(
       blocks.map(async (number) => {
-        const block = await providerOf(contracts).getBlock(number);
-        if (!block) throw new Error(`the node has no block ${number}`);
-        return [number, block.timestamp] as const;
+        return [number, (await blockOf(contracts, number)).timestamp] as const;
       }),
     ),
   );
+}
+
+async function blockOf(contracts: Contracts, number: number): Promise<Block> {
+  const block = await providerOf(contracts).getBlock(number);
+  if (!block) throw new Error(`the node has no block ${number}`);
+  return block;
 }
 
 async function tell(

@@ -114,7 +114,11 @@ function Opening({ market }: { market: MarketReading }) {
   const token = money[paid] ?? money[0]!;
   const margin = readAmount(text, token, token.balance);
   const leverage = readLeverage(leverageText, most);
-  const isReady = margin.amount !== undefined && leverage !== undefined && (!owner || positions.value);
+  const isReady =
+    margin.amount !== undefined &&
+    margin.words === undefined &&
+    leverage !== undefined &&
+    (!owner || positions.value);
   const asked = isReady
     ? [addresses.id, owner, sub, token.symbol, margin.amount, leverage, slippage].join(" ")
     : undefined;

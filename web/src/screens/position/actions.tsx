@@ -110,7 +110,7 @@ function Margin({
     : balance === undefined || token === "collateral" || balance < due
       ? balance
       : due;
-  const { amount } = readAmount(text, chosen, isOut ? most : balance);
+  const { amount, words } = readAmount(text, chosen, isOut ? most : balance);
   const name = isOut ? "take out" : token === "debt" ? "repay" : "top up";
   return (
     <>
@@ -141,7 +141,7 @@ function Margin({
         market={market}
         action={ACTIONS[name]}
         asked={
-          amount === undefined
+          amount === undefined || words !== undefined
             ? undefined
             : [name, market.addresses.id, sub, owner, chosen.symbol, amount].join(" ")
         }
