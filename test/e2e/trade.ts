@@ -198,7 +198,7 @@ e2e("trading", function () {
       await page.getByLabel("New owner").fill(heir.address);
       await page.getByRole("button", { name: "Approve or start it" }).click();
       await page.getByText(`1. ${words}`).waitFor();
-      await page.getByText("Done.", { exact: true }).waitFor();
+      await page.getByText("It is on the chain").waitFor();
     }
     const page = await stage.visit(`position?address=${account}`, { wallet: stage.wallet(owner!.address) });
     await page.getByText("the owner can still cancel it").waitFor();

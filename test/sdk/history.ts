@@ -38,17 +38,17 @@ describe("SDK: an account's history and costs", function () {
     const market = local.markets["weth-usdc"]!;
     const open = async (owner: typeof trader, sub: bigint, collateral: bigint, debt: bigint) => {
       await market.collateral.mint(owner!, collateral);
-      await market.collateral.connect(owner!).approve(market.vault, MaxUint256);
-      await market.vault.connect(owner!).adjust(owner!, sub, collateral, debt, owner!, "0x");
+      await market.collateral.connect(owner).approve(market.vault, MaxUint256);
+      await market.vault.connect(owner).adjust(owner!, sub, collateral, debt, owner!, "0x");
     };
     await market.debt.mint(keeper!, 10n ** 15n);
-    await market.debt.connect(keeper!).approve(local.contracts.liquidator, MaxUint256);
+    await market.debt.connect(keeper).approve(local.contracts.liquidator, MaxUint256);
     const liquidate = async (maxRepay = 10n ** 15n) => {
       const order = {
         ...{ market: market.vault, maxRepay, minCollateral: 0n, fromTick: MAX_TICK, maxTicks: 0n },
         ...{ buyPot: false, deadline: 2n ** 40n, receiver: keeper! },
       };
-      await local.contracts.liquidator.connect(keeper!).liquidate(order, "0x");
+      await local.contracts.liquidator.connect(keeper).liquidate(order, "0x");
     };
     const setPrice = async (price: string) => {
       await local.setPrice("ETH/USD", price);
@@ -96,10 +96,10 @@ describe("SDK: an account's history and costs", function () {
     ]);
 
     // What a reorganisation takes back is forgotten.
-    const { restore } = await networkHelpers.takeSnapshot();
+    const snapshot = await networkHelpers.takeSnapshot();
     await open(trader, 4n, 10n * ETH, 10_000n * USDC);
     expect(await read()).to.have.length(3);
-    await restore();
+    await snapshot.restore();
     expect(await read()).to.have.length(2);
 
     await setPrice("1720");

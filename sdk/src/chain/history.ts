@@ -176,8 +176,8 @@ function liquidationOf(
   const collateralSold = before.collateral - after.collateral;
   return {
     kind: now.seized ? "seizure" : "liquidation",
-    before,
-    after,
+    before: amountsOf(was, state),
+    after: amountsOf(now, state),
     liquidation: {
       ...{ before, after, debtCleared, collateralSold },
       penalty: valueInDebt(collateralSold, priceHigh, state.units) - debtCleared,

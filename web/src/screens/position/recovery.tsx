@@ -136,7 +136,7 @@ function Acts({ state, by }: { state: RecoverableAccount; by: string }) {
       )}
       {obstacle !== undefined && <p className="text-sm text-muted">{obstacle}</p>}
       {trouble !== undefined && <Notice kind="danger">{trouble}</Notice>}
-      <Steps flow={flow} done="Done." />
+      <Steps flow={flow} done="It is on the chain: what stands above includes it." />
     </div>
   );
 }
