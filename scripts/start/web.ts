@@ -106,7 +106,7 @@ export async function serveWeb({ port, rpcUrl, deployment, drill }: WebOptions):
     // What has a hash in its name never changes.
     const isNamed = path.startsWith("/assets/");
     response.setHeader("cache-control", isNamed ? "public, max-age=31536000, immutable" : "no-cache");
-    const isPacked = /\bgzip\b/.test(String(headers["accept-encoding"] ?? "")) && extname(path) !== ".woff2";
+    const isPacked = /\bgzip\b/.test(headers["accept-encoding"] ?? "") && extname(path) !== ".woff2";
     const bytes = await readFile(file);
     if (isPacked) response.setHeader("content-encoding", "gzip");
     response.end(method === "HEAD" ? undefined : isPacked ? await promisify(gzip)(bytes) : bytes);

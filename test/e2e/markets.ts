@@ -150,7 +150,7 @@ e2e("Markets", function () {
     await ladder(page).waitFor();
     await page.getByText("to −75 %").click();
     // Forty moves of the line, each drawn before the next.
-    const times = (await page.evaluate(`(async () => {
+    const times = await page.evaluate<number[]>(`(async () => {
       const slider = document.querySelector("input[type=range]");
       const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
       const times = [];
@@ -162,7 +162,7 @@ e2e("Markets", function () {
         await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
       }
       return times.sort((a, b) => a - b);
-    })()`)) as number[];
+    })()`);
     const median = times[times.length / 2]!;
     console.log(`      5,000 ticks: a move of the line takes ${median.toFixed(1)} ms`);
     // A frame has 16.7 ms; a machine that is busy with other things gets three of them.
