@@ -20,7 +20,7 @@ export interface HistoryEntry {
   /** Unix time. */
   time: number;
   transaction: string;
-  /** Token units; debt with the interest until then. */
+  /** Token units; debt with the interest that was charged until then: adding collateral charges none. */
   before: { collateral: bigint; debt: bigint };
   after: { collateral: bigint; debt: bigint };
   liquidation?: {

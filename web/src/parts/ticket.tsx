@@ -72,7 +72,8 @@ export function Ticket({ market, action, done, asked, ask, children }: TicketPro
     const quote = await ask(chain, block);
     return { quote, steps: await planOf(chain, quote, symbols, connected, signs) };
   });
-  const plan = isBusy ? begun : asked === settled ? reading.value : undefined;
+  const isCurrent = asked === settled && reading.error === undefined;
+  const plan = isBusy ? begun : isCurrent ? reading.value : undefined;
 
   if (asked === undefined && !isBusy) return <>{children}</>;
   return (
@@ -265,7 +266,7 @@ function ModeChoice({ mode, onMode }: { mode: Mode; onMode: (mode: Mode) => void
   const id = useId();
   return (
     <fieldset className="grid gap-1">
-      <legend className="font-medium">Allow it by</legend>
+      <legend className="mb-1 font-medium">Allow it by</legend>
       <div className="choice justify-self-start">
         {(["sign", "send"] as const).map((each) => (
           <label key={each}>
@@ -290,7 +291,7 @@ export function SlippageChoice({
   const id = useId();
   return (
     <fieldset className="grid gap-1">
-      <legend className="font-medium">Slippage that you accept</legend>
+      <legend className="mb-1 font-medium">Slippage that you accept</legend>
       <div className="choice justify-self-start">
         {slippages.map((each) => (
           <label key={String(each)}>

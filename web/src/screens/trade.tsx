@@ -42,7 +42,7 @@ function Choice({ market }: { market: MarketReading }) {
   return (
     <div className="flex flex-wrap items-end gap-x-6 gap-y-3">
       <fieldset className="grid gap-1">
-        <legend className="font-medium">Pair</legend>
+        <legend className="mb-1 font-medium">Pair</legend>
         <div className="choice">
           {pairs.map((pair) => (
             <label key={pair}>
@@ -63,7 +63,7 @@ function Choice({ market }: { market: MarketReading }) {
         </div>
       </fieldset>
       <fieldset className="grid gap-1">
-        <legend className="font-medium">Side</legend>
+        <legend className="mb-1 font-medium">Side</legend>
         <div className="choice">
           {(["long", "short"] as const).map((side) => {
             const to = sides.find((each) => each.side === side);
@@ -137,7 +137,7 @@ function Opening({ market }: { market: MarketReading }) {
           </Notice>
         )}
         <fieldset className="grid gap-1">
-          <legend className="font-medium">Pay in</legend>
+          <legend className="mb-1 font-medium">Pay in</legend>
           <div className="choice justify-self-start">
             {money.map(({ symbol }, at) => (
               <label key={symbol}>

@@ -70,7 +70,7 @@ function MoneyChoice({
   if (money.length < 2) return null;
   return (
     <fieldset className="grid gap-1">
-      <legend className="font-medium">{legend}</legend>
+      <legend className="mb-1 font-medium">{legend}</legend>
       <div className="choice justify-self-start">
         {money.map((each) => (
           <label key={each.symbol}>

@@ -224,13 +224,14 @@ function Creation({ position, owner }: { position: AccountPosition; owner: strin
       return { preview, steps: stepsOf(transactions, connected?.sendsTogether ?? false) };
     },
   );
-  const preview = isBusy ? begun : reading.value?.preview;
+  const ready = reading.error === undefined ? reading.value : undefined;
+  const preview = isBusy ? begun : ready?.preview;
   const { unit } = format.priceUnits(market);
   return (
     <div className="grid items-start gap-4 rounded-lg border border-line p-4 lg:grid-cols-2">
       <div className="grid gap-4">
         <fieldset className="grid gap-1">
-          <legend className="font-medium">Kind</legend>
+          <legend className="mb-1 font-medium">Kind</legend>
           <div className="choice justify-self-start">
             {(Object.keys(KINDS) as OrderKind[]).map((each) => (
               <label key={each}>
@@ -275,7 +276,7 @@ function Creation({ position, owner }: { position: AccountPosition; owner: strin
         )}
         <AmountInput label="Tip for whoever executes it" token={money} text={tip} onText={setTip} />
         <fieldset className="grid gap-1">
-          <legend className="font-medium">It stands for</legend>
+          <legend className="mb-1 font-medium">It stands for</legend>
           <div className="choice justify-self-start">
             {LIVES.map((each) => (
               <label key={String(each)}>
@@ -304,11 +305,11 @@ function Creation({ position, owner }: { position: AccountPosition; owner: strin
         ) : (
           reading.error === undefined && <Loading what="what it would do" />
         )}
-        {reading.value && !isBusy && (
+        {ready && !isBusy && (
           <>
-            {reading.value.steps.length > 1 && (
+            {ready.steps.length > 1 && (
               <ol className="list-inside list-decimal" aria-label="What you will be asked for">
-                {reading.value.steps.map(({ words }) => (
+                {ready.steps.map(({ words }) => (
                   <li key={words}>{words}</li>
                 ))}
               </ol>
@@ -317,8 +318,8 @@ function Creation({ position, owner }: { position: AccountPosition; owner: strin
               className="button main"
               disabled={obstacle !== undefined}
               onClick={() => {
-                setBegun(reading.value!.preview);
-                flow.start(reading.value!.steps);
+                setBegun(ready.preview);
+                flow.start(ready.steps);
               }}
             >
               Leave the order
