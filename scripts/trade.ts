@@ -1,6 +1,7 @@
 // npm run trade: opens, changes, flips, moves and closes leveraged positions, lists and protects them, and recovers accounts,
 // with a preview before anything is sent.
 import {
+  costsOf,
   explainRevert,
   type MarketFigures,
   quoteClose,
@@ -282,6 +283,14 @@ function preview(desk: Desk, quote: TradeQuote, words: string[]): void {
       ["of it price impact", formatPercent(swap.impact, 3)],
       ["pool fee", amountOf(desk, swap.tokenIn, swap.fee)],
     );
+  }
+  if (swap && quote.positions.length === 1) {
+    const { addresses } = readingOf(quote.positions[0]!);
+    const costs = costsOf(quote, readingOf(quote.positions[0]!));
+    const token = addresses[costs.token];
+    rows.push(["cost of the swap", amountOf(desk, token, costs.swap)]);
+    for (const { days, cost } of quote.positions[0]!.after.debt > 0n ? costs.allIn : [])
+      rows.push([`all-in cost, ${days} days`, amountOf(desk, token, cost)]);
   }
   for (const { token, amount } of quote.left) rows.push(["you get", amountOf(desk, token, amount)]);
   rows.push(["void after", new Date(Number(trade.deadline) * 1_000).toISOString()]);

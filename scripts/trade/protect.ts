@@ -15,6 +15,7 @@ import {
   isByLtv,
   type OrderKind,
   parseAmount,
+  parsePrice,
   Q128,
   sells,
   tipsCollateral,
@@ -148,19 +149,12 @@ async function requestOf(desk: Desk, o: Creating) {
   return {
     ...{ market, owner: desk.owner, kind: o.kind, target, keepCollateral, tipMin, times: o.times },
     sub: o.sub ?? (await desk.firstSub(market, true)),
-    level: isByLtv(o.kind) ? (parseAmount(o.at, 2) * WAD) / BPS : levelOf(o.at, o.side),
+    level: isByLtv(o.kind) ? (parseAmount(o.at, 2) * WAD) / BPS : parsePrice(o.at, o.side),
     slippage: sells(o.kind) ? o.slippage : 0n,
     tipMax: o.maxTip === undefined ? 5n * tipMin : parseAmount(o.maxTip, paid),
     budget: o.budget === undefined ? 0n : parseAmount(o.budget, paid),
     expiry: now + o.days * 86_400n,
   };
-}
-
-/** A short's market has the inverse price. */
-function levelOf(text: string, of: "long" | "short"): bigint {
-  const level = parseAmount(text, 18);
-  if (level <= 0n) throw new Refusal(`${text} is no price`);
-  return of === "long" ? (level * Q128) / WAD : (Q128 * WAD) / level;
 }
 
 function show(

@@ -10,6 +10,7 @@ export {
   readLogs,
   watchEvents,
 } from "./chain/events.ts";
+export * from "./chain/history.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
 export * from "./chain/positions.ts";

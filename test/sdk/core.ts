@@ -35,6 +35,7 @@ import {
   maxTick,
   move,
   parseAmount,
+  parsePrice,
   positionOf,
   ratioOf,
   refine,
@@ -325,6 +326,9 @@ describe("SDK core", () => {
     );
     expect(() => void parseAmount("1e6", 6)).to.throw(/is not an amount/);
     expect(formatPrice((1_999n * Q128) / 4n)).to.equal("499.75");
+    expect(parsePrice("499.75", "long")).to.equal((1_999n * Q128) / 4n);
+    expect(parsePrice("4", "short")).to.equal(Q128 / 4n);
+    expect(() => void parsePrice("0", "long")).to.throw(/is no price/);
     expect(formatPercent((WAD * 8_312n) / 10_000n)).to.equal("83.12 %");
   });
 });

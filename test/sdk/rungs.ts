@@ -19,6 +19,7 @@ import {
   debtTokensUp,
   debtUnitsUp,
   liquidatableAt,
+  moveTo,
   priceAfter,
   shareOfDebt,
 } from "@breakwater/sdk/core";
@@ -93,6 +94,15 @@ describe("What the SDK shows of a market", () => {
     expect(priceAfter(2_000n * Q128, 500n, "long")).to.equal(1_900n * Q128);
     // The base token from 2,000 to 2,500: a short's market has the inverse.
     expect(priceAfter(Q128 / 2_000n, 2_500n, "short") - Q128 / 2_500n).to.be.within(-1n, 0n);
+  });
+
+  it("says how far a price is away, for longs and for shorts", () => {
+    expect(moveTo(1_900n * Q128, 2_000n * Q128, "long")).to.equal(WAD / 20n);
+    expect(moveTo(2_100n * Q128, 2_000n * Q128, "long")).to.equal(-WAD / 20n);
+    for (const side of ["long", "short"] as const) {
+      const now = Q128 / 2_000n;
+      expect(moveTo(priceAfter(now, 1_234n, side), now, side)).to.be.closeTo((1_234n * WAD) / BPS, WAD / BPS);
+    }
   });
 
   it("says what each source of the oracle says", async () => {

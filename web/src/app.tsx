@@ -72,7 +72,7 @@ export function App() {
         ref={main}
         id="main"
         tabIndex={-1}
-        className="mx-auto grid max-w-6xl gap-4 px-4 py-5 outline-none"
+        className="mx-auto grid max-w-6xl grid-cols-1 gap-4 px-4 py-5 outline-none"
       >
         <Body connection={connection} screen={screen} />
       </main>

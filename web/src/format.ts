@@ -113,7 +113,7 @@ export function price(value: bigint | undefined, market: Pick<MarketReading, "si
 
 /** From the lower to the higher, whichever way round it is spoken: the same in a market and in its mirror. */
 export function priceRange(
-  { priceLow, priceHigh }: MarketReading["state"],
+  { priceLow, priceHigh }: Pick<MarketReading["state"], "priceLow" | "priceHigh">,
   market: Pick<MarketReading, "side">,
 ): string {
   const ends = [price(priceLow, market), price(priceHigh, market)];

@@ -13,4 +13,6 @@ export interface Screen {
 export const SCREENS: readonly Screen[] = [
   { path: "markets", name: "Markets", component: lazy(() => import("./screens/markets.tsx")) },
   { path: "emergency", name: "Emergency", component: lazy(() => import("./screens/emergency.tsx")) },
+  { path: "trade", name: "Trade", component: lazy(() => import("./screens/trade.tsx")) },
+  { path: "position", name: "Position", component: lazy(() => import("./screens/position.tsx")) },
 ];

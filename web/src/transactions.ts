@@ -1,6 +1,6 @@
 import { type Transaction, type TypedData, explainRevert } from "@breakwater/sdk/chain";
 import { type TransactionReceipt, TypedDataEncoder, toQuantity } from "ethers";
-import { useState } from "react";
+import { useRef, useState } from "react";
 
 import { type Chain, refresh, useChain } from "./chain.ts";
 import { createStore, useStore } from "./store.ts";
@@ -188,6 +188,8 @@ export interface Flow {
   steps: { words: string; progress: Progress }[];
   isRunning: boolean;
   isDone: boolean;
+  /** It will not go on by itself: a step failed, or was dropped and may never come back. */
+  isStopped: boolean;
   /** Begins; a flow that is running is left alone. */
   start: (steps: readonly Step[]) => void;
   /** From the step that did not succeed. */
@@ -206,14 +208,18 @@ export function useFlow(onDone?: () => void): Flow {
     progress: [],
   });
   const [isRunning, setRunning] = useState(false);
-
-  const tell = (at: number, progress: Progress) => {
-    setPlan((former) => ({ ...former, progress: former.progress.with(at, progress) }));
-  };
+  // A run that its owner has left still follows what it sent, and has nothing to say here any more.
+  const turn = useRef(0);
+  const isDropped = plan.progress.some(({ state }) => state === "dropped");
 
   const run = async (steps: readonly Step[], from: number) => {
-    if (isRunning) return;
+    if (isRunning && !isDropped) return;
     setRunning(true);
+    const mine = ++turn.current;
+    const isLeft = () => turn.current !== mine;
+    const tell = (at: number, progress: Progress) => {
+      if (!isLeft()) setPlan((former) => ({ ...former, progress: former.progress.with(at, progress) }));
+    };
     let at = from;
     try {
       for (; at < steps.length; at++) {
@@ -223,19 +229,22 @@ export function useFlow(onDone?: () => void): Flow {
         await steps[here]!.run(
           acting(chain, connected, steps[here]!.words, (progress) => tell(here, progress)),
         );
+        if (isLeft()) return;
       }
       onDone?.();
     } catch (error) {
       tell(at, endOf(error));
     } finally {
-      setRunning(false);
+      if (!isLeft()) setRunning(false);
     }
   };
 
+  const isDone = plan.steps.length > 0 && plan.progress.every(({ state }) => SUCCESS.includes(state));
   return {
     steps: plan.steps.map(({ words }, at) => ({ words, progress: plan.progress[at]! })),
     isRunning,
-    isDone: plan.steps.length > 0 && plan.progress.every(({ state }) => SUCCESS.includes(state)),
+    isDone,
+    isStopped: plan.steps.length > 0 && !isDone && (!isRunning || isDropped),
     start: (steps) => {
       if (isRunning) return;
       setPlan({ steps, progress: steps.map(() => ({ state: "to do" })) });
@@ -246,7 +255,10 @@ export function useFlow(onDone?: () => void): Flow {
       if (at >= 0) void run(plan.steps, at);
     },
     clear: () => {
-      if (!isRunning) setPlan({ steps: [], progress: [] });
+      if (isRunning && !isDropped) return;
+      turn.current++;
+      setRunning(false);
+      setPlan({ steps: [], progress: [] });
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   collateralToSell,
   debtToBorrow,
   figuresOf,
+  interestIn,
   leastBought,
   liquidationPriceIn,
   maxLeverage,
@@ -114,6 +115,39 @@ export interface TradeQuote {
   swap?: SwapFigures;
   /** What the receiver gets if the swap brings what was quoted; token units. */
   left: { token: string; amount: bigint }[];
+}
+
+/** In the token that the pair is priced in: a long's debt, a short's collateral. */
+export interface Costs {
+  token: "collateral" | "debt";
+  /** What the swap brings less than the oracle's price would: fee, impact, and what the pool is off. */
+  swap: bigint;
+  /** With the interest of so many days, at the rate after. */
+  allIn: { days: bigint; interest: bigint; cost: bigint }[];
+}
+
+/** What a trade in one market costs, and keeping what it makes. */
+export function costsOf({ swap, positions }: TradeQuote, { addresses, side, state }: MarketReading): Costs {
+  const { after, rate } = positions[0]!;
+  const unit = 10n ** BigInt(addresses.decimals.collateral);
+  const oracle = (state.priceLow + state.priceHigh) / 2n;
+  const worth = valueInDebt(unit, oracle, state.units);
+  // Dead prices value nothing.
+  const inCollateral = (debt: bigint) => (worth === 0n ? 0n : (debt * unit) / worth);
+  const inDebt = (collateral: bigint) => (collateral * worth) / unit;
+  const token = side === "long" ? "debt" : "collateral";
+  const paid = swap ? (swap.sold * swap.againstOracle) / WAD : 0n;
+  const paidIn = swap?.tokenIn === addresses.collateral ? "collateral" : "debt";
+  const lost = paidIn === token ? paid : token === "debt" ? inDebt(paid) : inCollateral(paid);
+  return {
+    token,
+    swap: lost,
+    allIn: [1n, 7n, 30n].map((days) => {
+      const due = interestIn(days, after.debt, rate.after / YEAR);
+      const interest = token === "debt" ? due : inCollateral(due);
+      return { days, interest, cost: lost + interest };
+    }),
+  };
 }
 
 /** Opens a position, or changes one with the margin added, to a leverage (WAD). */

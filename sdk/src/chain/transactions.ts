@@ -1,4 +1,4 @@
-import { Contract, Signature, TypedDataEncoder, type TypedDataField, ZeroHash } from "ethers";
+import { type BlockTag, Contract, Signature, TypedDataEncoder, type TypedDataField, ZeroHash } from "ethers";
 
 import type { ILeverageRouter } from "../types/LeverageRouter.ts";
 import { type Contracts, providerOf } from "./connect.ts";
@@ -7,6 +7,7 @@ import type { TradeQuote } from "./trade.ts";
 // What an owner sends or signs, so that a quoted trade is made.
 
 const ERC20 = [
+  "function balanceOf(address) view returns (uint256)",
   "function allowance(address, address) view returns (uint256)",
   "function approve(address, uint256) returns (bool)",
   "function name() view returns (string)",
@@ -43,6 +44,24 @@ export async function transactionsOf(
     ...(await approvalTransactions(contracts, owner, { token, amount }, router, symbols)),
     tradeTransaction(contracts, quote),
   ];
+}
+
+/** What an account has: of each token (by its address) and of ether. */
+export async function readBalances(
+  contracts: Contracts,
+  owner: string,
+  tokens: readonly string[],
+  block: BlockTag = "latest",
+): Promise<{ ether: bigint; tokens: Record<string, bigint> }> {
+  const provider = providerOf(contracts);
+  const [ether, ...amounts] = await Promise.all([
+    provider.getBalance(owner, block),
+    ...tokens.map(async (token) => {
+      const erc20 = new Contract(token, ERC20, provider);
+      return (await erc20.getFunction("balanceOf").staticCall(owner, { blockTag: block })) as bigint;
+    }),
+  ]);
+  return { ether, tokens: Object.fromEntries(tokens.map((token, at) => [token, amounts[at]!])) };
 }
 
 /** Whom an owner lets act, or take tokens. */

@@ -138,6 +138,11 @@ export function liquidationPriceIn(days: bigint, price: bigint, rate: bigint): b
   return (price * growth(rate, days * DAY)) / WAD;
 }
 
+/** What a debt costs in `days` at a rate (per second, WAD) that stays, rounded up. */
+export function interestIn(days: bigint, debt: bigint, rate: bigint): bigint {
+  return ceilDiv(debt * growth(rate, days * DAY), WAD) - debt;
+}
+
 /** The highest leverage that a market lets somebody take, for a max LTV in basis points; WAD. */
 export function maxLeverage(maxLtv: bigint): bigint {
   return leverageOf((maxLtv * WAD) / BPS);

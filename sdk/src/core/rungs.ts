@@ -54,6 +54,11 @@ export function priceAfter(price: bigint, move: bigint, side: "long" | "short"):
   return side === "long" ? (price * (BPS - move)) / BPS : (price * BPS) / (BPS + move);
 }
 
+/** The inverse: by how much the base token's price must move against the borrowers from `now` until the price is `price`, WAD. */
+export function moveTo(price: bigint, now: bigint, side: "long" | "short"): bigint {
+  return side === "long" ? WAD - ceilDiv(price * WAD, now) : (now * WAD) / price - WAD;
+}
+
 function clearedOf(rungs: readonly Rung[], m: MarketState): Cleared {
   const book = rungs.reduce((sum, { bookDebt }) => sum + bookDebt, 0n);
   return {

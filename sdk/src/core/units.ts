@@ -122,6 +122,13 @@ export function formatPrice(price: bigint, places = 2): string {
   return formatAmount((price * 10n ** BigInt(places)) / Q128, places);
 }
 
+/** The inverse of formatPrice, of a price of the pair: of a short's market, which has the inverse price, Q128. */
+export function parsePrice(text: string, side: "long" | "short"): bigint {
+  const price = parseAmount(text, 18);
+  if (price <= 0n) throw new RangeError(`"${text}" is no price`);
+  return side === "long" ? (price * Q128) / 10n ** 18n : (Q128 * 10n ** 18n) / price;
+}
+
 /** A WAD fraction as a percentage, cut to `places` decimals: 0.8312e18 → "83.12 %". */
 export function formatPercent(wad: bigint, places = 2): string {
   return `${formatAmount(wad * 100n, 18, places)} %`;

@@ -75,7 +75,7 @@ export function Ladder({ market, rungs, position }: LadderProps) {
   const own = position && rungs.find(({ tick }) => tick === position.tick);
 
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       <div className="flex flex-wrap items-end justify-between gap-x-6 gap-y-2">
         <p className="max-w-prose">
           Each bar is debt that is liquidated at that price. Move the line away from the price now: what it

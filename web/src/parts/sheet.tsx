@@ -14,7 +14,7 @@ export function Figures({
           className="flex flex-wrap justify-between gap-x-4 border-b border-line py-1.5 last:border-0"
         >
           <dt className="text-muted">{name}</dt>
-          <dd className="ml-auto text-right font-medium">
+          <dd className="ml-auto flex-1 basis-36 text-right font-medium">
             {figure}
             {words !== undefined && <span className="block text-sm font-normal text-muted">{words}</span>}
           </dd>

@@ -52,7 +52,6 @@ export function ProgressSign({ progress }: { progress: Progress }) {
 /** The steps of a flow, numbered, each with its state, and what to do if one did not succeed. */
 export function Steps({ flow, done }: { flow: Flow; done?: string }) {
   if (flow.steps.length === 0) return null;
-  const stopped = !flow.isRunning && !flow.isDone;
   return (
     <div className="grid gap-3">
       <ol className="grid gap-2" aria-label="Steps" aria-live="polite">
@@ -71,7 +70,7 @@ export function Steps({ flow, done }: { flow: Flow; done?: string }) {
         ))}
       </ol>
       {flow.isDone && done !== undefined && <Notice kind="good">{done}</Notice>}
-      {stopped && (
+      {flow.isStopped && (
         <div className="flex gap-2">
           <button className="button" onClick={flow.retry}>
             Try again from here
