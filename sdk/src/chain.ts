@@ -9,6 +9,8 @@ export {
   readEvents,
   watchEvents,
 } from "./chain/events.ts";
+export * from "./chain/lending.ts";
+export * from "./chain/liquidations.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
 export * from "./chain/positions.ts";
