@@ -75,6 +75,11 @@ export function yearly(perSecond: bigint): string {
   return percent(perSecond * YEAR);
 }
 
+/** WAD: what a share is worth; it moves far behind the point. */
+export function sharePrice(wad: bigint): string {
+  return formatAmount(wad, 18, 8);
+}
+
 /** WAD: 3.00×. */
 export function leverage(wad: bigint): string {
   return `${formatAmount(wad, 18, 2)}×`;
