@@ -90,6 +90,11 @@ export function health(wad: bigint | undefined): string {
   return wad === undefined ? "no debt" : formatAmount(wad, 18, 3);
 }
 
+/** 1,240,000. */
+export function gas(value: bigint): string {
+  return formatAmount(value, 0);
+}
+
 // ---------------------------------------------------------------- prices
 
 /** Of a price: what is priced, and in what. The one that reads better: 2,000 USDC per WETH also in the short market. */

@@ -12,4 +12,6 @@ export interface Screen {
 /** In the order of the navigation; the first is where a reader without a path arrives. */
 export const SCREENS: readonly Screen[] = [
   { path: "markets", name: "Markets", component: lazy(() => import("./screens/markets.tsx")) },
+  { path: "lend", name: "Lend", component: lazy(() => import("./screens/lend.tsx")) },
+  { path: "drill", name: "Drill", component: lazy(() => import("./screens/drill.tsx")), isLocal: true },
 ];
