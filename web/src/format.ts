@@ -70,6 +70,14 @@ export function signed(wad: bigint, places = 2): string {
   return `${wad > 0n ? "+" : ""}${percent(wad, places)}`;
 }
 
+/** The same with as many decimals as it takes to see two digits of it. */
+export function change(wad: bigint): string {
+  const size = wad < 0n ? -wad : wad;
+  let places = 2;
+  for (let least = WAD / 1_000n; size < least && places < 8; least /= 10n) places++;
+  return signed(wad, size === 0n ? 2 : places);
+}
+
 /** A rate per second as one of a year. */
 export function yearly(perSecond: bigint): string {
   return percent(perSecond * YEAR);

@@ -7,6 +7,7 @@ import {
   openMarkets,
   readTicks,
 } from "@breakwater/sdk/chain";
+import { WAD } from "@breakwater/sdk/core";
 import { useId, useMemo, useState } from "react";
 
 import { type Chain, refresh, useChain, useRead } from "../chain.ts";
@@ -14,7 +15,8 @@ import * as format from "../format.ts";
 import { Ladder } from "../parts/ladder.tsx";
 import { Lines } from "../parts/lines.tsx";
 import { Empty, Loading, Notice } from "../parts/notice.tsx";
-import { Sheet } from "../parts/sheet.tsx";
+import { Share } from "../parts/share.tsx";
+import { Figures, Sheet } from "../parts/sheet.tsx";
 import { choose, useRoute } from "../route.ts";
 
 // The server moves the prices (scripts/start/drill.ts); all that they do is read from the chain.
@@ -98,7 +100,7 @@ function Start({ state }: { state: Exclude<State, { phase: "absent" }> }) {
 
   if (isRunning) return <Progress state={state} />;
   return (
-    <section className="card grid gap-3" aria-labelledby={`${id}-start`}>
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby={`${id}-start`}>
       <h2 id={`${id}-start`}>{state.phase === "over" ? "Start another one" : "Start one"}</h2>
       <div className="grid items-end gap-x-6 gap-y-3 md:grid-cols-[1fr_auto_auto]">
         <div>
@@ -150,16 +152,11 @@ function Progress({ state: { phase, fall, minutes, steps, path } }: { state: Run
       ? `Step ${Math.min(done, steps)} of ${steps} of a fall of ${fall} % within ${format.duration(minutes * 60)}`
       : `Prices have fallen by ${fall} % and stand still, while keepers finish`;
   return (
-    <section className="card grid gap-2" aria-label="The drill that runs">
+    <section className="card grid grid-cols-1 gap-2" aria-label="The drill that runs">
       <p role="status" className="font-semibold">
         {words}
       </p>
-      <progress
-        className="h-2 w-full accent-accent"
-        aria-label="Of the fall"
-        max={steps}
-        value={Math.min(done, steps)}
-      />
+      <Share name="Of the fall" share={(BigInt(Math.min(done, steps)) * WAD) / BigInt(steps)} />
     </section>
   );
 }
@@ -170,7 +167,7 @@ function Before() {
   const { market, choice } = useMarketChoice();
   return (
     market && (
-      <section className="card grid gap-3" aria-labelledby="before">
+      <section className="card grid grid-cols-1 gap-3" aria-labelledby="before">
         <h2 id="before">What a crash would meet</h2>
         {choice}
         <LiveLadder market={market} />
@@ -213,10 +210,10 @@ function Crash({ state }: { state: Running }) {
       {phase === "over" && <Outcome state={state} records={records} />}
       <Totals records={records} past={past} />
       {market && (
-        <section className="card grid gap-4" aria-labelledby="watch">
+        <section className="card grid grid-cols-1 gap-4" aria-labelledby="watch">
           <h2 id="watch">Price, liquidations and ladder</h2>
           {choice}
-          <div className="grid gap-4 md:grid-cols-2">
+          <div className="grid grid-cols-1 gap-4 md:grid-cols-2">
             <PriceLine market={market} past={past} />
             <LiquidatedLine market={market} path={path} records={records} />
           </div>
@@ -264,65 +261,66 @@ function Outcome({ state: { fall, minutes }, records }: { state: Running; record
 function Totals({ records, past }: { records: LiquidationRecord[]; past: MarketReading[][] }) {
   const { snapshot } = useChain();
   return (
-    <section className="card grid gap-3" aria-labelledby="totals">
+    <section aria-labelledby="totals" className="grid grid-cols-1 gap-2">
       <h2 id="totals">So far</h2>
-      <Sheet
-        caption="What the crash has done to each market"
-        columns={[
-          { name: "Market" },
-          { name: "Price", isFigure: true },
-          { name: "Liquidated", isFigure: true },
-          { name: "Gas", isFigure: true },
-          { name: "Bad debt", isFigure: true },
-          { name: "Of it, lenders’", isFigure: true },
-        ]}
-        rows={snapshot.markets.map((market) => {
-          const mine = ofMarket(records, market);
-          const { insurance, reserves, lenders } = lossOf(mine);
+      <div className="grid grid-cols-1 gap-3 md:grid-cols-3">
+        {snapshot.markets.map((market) => {
           const { id } = market.addresses;
           const before = past[0]?.find(({ addresses }) => addresses.id === id) ?? market;
-          const open = market.view.potDebt;
-          const two = (first: string, second: string) => (
-            <>
-              {first}
-              <span className="block text-sm text-muted">{second}</span>
-            </>
-          );
-          return {
-            key: id,
-            cells: [
-              two(format.marketName(market), format.priceUnits(market).unit),
-              two(
-                format.price(market.state.priceHigh, market),
-                `was ${format.price(before.state.priceHigh, market)}`,
-              ),
-              two(
-                format.debtAmount(
-                  mine.reduce((sum, { repaid }) => sum + repaid, 0n),
-                  market,
-                ),
-                count(mine.length, "liquidation"),
-              ),
-              two(
-                format.gas(gasOf(mine)),
-                mine.length === 0 ? "none" : `${format.gas(gasOf(mine) / BigInt(mine.length))} each`,
-              ),
-              two(
-                format.debtAmount(insurance + reserves + lenders, market),
-                open > 0n ? `${format.debtAmount(open, market)} seized, not yet sold` : "nothing unsold",
-              ),
-              two(
-                format.debtAmount(lenders, market),
-                `insurance ${format.debtAmount(insurance, market)}, reserves ${format.debtAmount(reserves, market)}`,
-              ),
-            ],
-          };
+          return <Total key={id} market={market} before={before} records={ofMarket(records, market)} />;
         })}
-      />
+      </div>
       <p className="text-sm text-muted">
         Gas is of whole transactions, the keepers’ swaps included. Bad debt is what collateral did not cover:
         the insurance pays it first, then the reserves, then all lenders alike.
       </p>
+    </section>
+  );
+}
+
+function Total({
+  market,
+  before,
+  records,
+}: {
+  market: MarketReading;
+  before: MarketReading;
+  records: LiquidationRecord[];
+}) {
+  const { insurance, reserves, lenders } = lossOf(records);
+  const debt = (value: bigint) => format.debtAmount(value, market);
+  const bad = insurance + reserves + lenders;
+  const gas = gasOf(records);
+  const { potDebt } = market.view;
+  return (
+    <section className="card" aria-label={format.marketName(market)}>
+      <h3>{format.marketName(market)}</h3>
+      <Figures
+        rows={[
+          [
+            "Price",
+            format.price(market.state.priceHigh, market),
+            `${format.price(before.state.priceHigh, market)} before, ${format.priceUnits(market).unit}`,
+          ],
+          [
+            "Liquidated",
+            debt(records.reduce((sum, { repaid }) => sum + repaid, 0n)),
+            count(records.length, "liquidation"),
+          ],
+          [
+            "Gas",
+            format.gas(gas),
+            records.length > 0 ? `${format.gas(gas / BigInt(records.length))} each` : undefined,
+          ],
+          [
+            "Bad debt",
+            debt(bad),
+            bad > 0n ? `insurance paid ${debt(insurance)}, reserves ${debt(reserves)}` : undefined,
+          ],
+          ["Lenders lost", debt(lenders)],
+          ["Seized, not yet sold", debt(potDebt)],
+        ]}
+      />
     </section>
   );
 }
@@ -414,13 +412,13 @@ function Newest({ records }: { records: LiquidationRecord[] }) {
   const { snapshot } = useChain();
   const newest = records.slice(-SHOWN).reverse();
   return (
-    <section className="card grid gap-3" aria-labelledby="newest">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="newest">
       <h2 id="newest">Liquidations, newest first</h2>
       {newest.length === 0 ? (
         <p className="text-muted">None so far: no position is below its threshold, or no keeper runs.</p>
       ) : (
         <Sheet
-          caption="Liquidations, newest first"
+          caption="The newest liquidations"
           columns={[
             { name: "Block" },
             { name: "Market" },
@@ -491,7 +489,8 @@ function ofMarket(records: LiquidationRecord[], { addresses }: MarketReading): L
 }
 
 function figure(y: number): string {
-  return y.toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 4 });
+  const notation = y < 100_000 ? "standard" : "compact";
+  return y.toLocaleString("en-US", { notation, maximumSignificantDigits: 5 }).toLowerCase();
 }
 
 function count(number: number, thing: string): string {

@@ -42,8 +42,8 @@ export default function Lend() {
     <>
       <h1>Lend</h1>
       <p className="max-w-prose">
-        Each market lends one token to people who trade with leverage. What they pay goes to its lenders; a
-        loss that nobody else covers does too.
+        Each market lends one token to people who trade with leverage. What they pay goes to its lenders, and
+        so does a loss that nothing else covers.
       </p>
       <nav aria-label="Markets" className="grid gap-3 md:grid-cols-3">
         {markets.map((each) => (
@@ -54,7 +54,7 @@ export default function Lend() {
             className="card grid grid-cols-[1fr_auto] gap-x-4 hover:border-accent aria-[current]:border-accent aria-[current]:shadow-[inset_0_3px_0_var(--accent)]"
           >
             <span className="text-lg font-semibold">{each.symbols.debt}</span>
-            <span className="text-lg font-semibold">{format.yearly(each.view.lendRate)}</span>
+            <span className="text-right text-lg font-semibold">{format.yearly(each.view.lendRate)}</span>
             <span className="text-muted">to {borrowers(each)}</span>
             <span className="text-right text-muted">a year, now</span>
           </a>
@@ -83,8 +83,8 @@ function Market({ market }: { market: MarketReading }) {
     <>
       {words !== undefined && <Notice kind="danger">{words}</Notice>}
       {waits.value && <Waits waits={waits.value} />}
-      <div className="grid items-start gap-4 md:grid-cols-2">
-        <div className="grid gap-4">
+      <div className="grid grid-cols-1 items-start gap-4 md:grid-cols-2">
+        <div className="grid grid-cols-1 gap-4">
           {(isOwn || owner === undefined) && (
             <Form market={market} lender={lender.value} waits={waits.value ?? {}} />
           )}
@@ -93,7 +93,7 @@ function Market({ market }: { market: MarketReading }) {
           )}
           <Yield market={market} />
         </div>
-        <div className="grid gap-4">
+        <div className="grid grid-cols-1 gap-4">
           <History market={market} />
           <Losses market={market} />
         </div>
@@ -197,7 +197,7 @@ function Form({
           : undefined);
 
   return (
-    <section className="card grid gap-3" aria-labelledby="move">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="move">
       <h2 id="move" className="sr-only">
         Deposit or withdraw
       </h2>
@@ -221,7 +221,7 @@ function Form({
         ))}
       </fieldset>
       <AmountInput
-        label={kind === "deposit" ? "Deposit" : "Withdraw"}
+        label={`Amount to ${kind}`}
         token={token}
         text={text}
         onText={say}
@@ -319,7 +319,7 @@ function Own({
 }) {
   const title = isOwn ? "Your deposit" : "This account’s deposit";
   return (
-    <section className="card grid gap-2" aria-labelledby="own">
+    <section className="card grid grid-cols-1 gap-2" aria-labelledby="own">
       <h2 id="own">{title}</h2>
       {lender ? (
         <Figures
@@ -348,17 +348,17 @@ function Own({
 function Yield({ market }: { market: MarketReading }) {
   const { view, funding } = market;
   const parts = yieldOf(market);
-  const line = (rate: bigint) => format.signed(rate * YEAR);
+  const line = (rate: bigint) => format.signed(rate * YEAR, 3);
   const { base } = format.priceUnits(market);
   return (
-    <section className="card grid gap-2" aria-labelledby="yield">
+    <section className="card grid grid-cols-1 gap-2" aria-labelledby="yield">
       <h2 id="yield">Where the yield comes from</h2>
       <Figures
         rows={[
           [
             "Interest of borrowers",
             line(parts.interest),
-            `of the ${format.percent(view.utilization)} that is lent out; what lies idle earns nothing`,
+            `on the ${format.percent(view.utilization)} that is lent out`,
           ],
           ["To the reserves", line(-parts.fee), `${view.reserveFactor} % of it; they stand before lenders`],
           ...(funding
@@ -380,7 +380,7 @@ function Yield({ market }: { market: MarketReading }) {
           [
             "Lenders get, a year",
             <strong key="lend" className="text-lg font-semibold">
-              {format.yearly(parts.lend)}
+              {format.percent(parts.lend * YEAR, 3)}
             </strong>,
             "before interest on interest",
           ],
@@ -392,6 +392,9 @@ function Yield({ market }: { market: MarketReading }) {
 
 // ---------------------------------------------------------------- the past
 
+/** A share's own gain is far behind the point. */
+const MILLION = 1_000_000;
+
 function History({ market }: { market: MarketReading }) {
   const { chain } = useChain();
   const { vault } = market.addresses;
@@ -399,8 +402,9 @@ function History({ market }: { market: MarketReading }) {
   const readHistory = useMemo(() => openShareHistory(chain.contracts, market), [chain, vault]);
   const { value, error } = useRead(`history ${vault}`, async (_, block) => readHistory(block));
   const [first, last] = [value?.prices[0], value?.prices.at(-1)];
+  const million = (price: bigint) => format.amount(price * BigInt(MILLION), 18, market.symbols.debt);
   return (
-    <section className="card grid gap-2" aria-labelledby="history">
+    <section className="card grid grid-cols-1 gap-2" aria-labelledby="history">
       <h2 id="history">Share price</h2>
       {value && first && last ? (
         <>
@@ -409,21 +413,22 @@ function History({ market }: { market: MarketReading }) {
             <span className="text-muted">{market.symbols.debt} a share</span>
           </p>
           <p>
-            {format.signed(value.gain, 4)} in {format.duration(last.time - first.time)}, from{" "}
-            {format.sharePrice(first.price)}.
+            {format.change(value.gain)} in {format.duration(last.time - first.time)}: a million shares, worth{" "}
+            {million(first.price)} then, are worth {million(last.price)} now.
           </p>
           <Lines
-            label={`Share price from ${format.time(first.time)} to ${format.time(last.time)}: ${format.signed(value.gain, 4)}.`}
+            label={`Gain of a million shares from ${format.time(first.time)} to ${format.time(last.time)}: ${format.change(value.gain)}.`}
             lines={[
               {
                 name: "Gain",
                 points: value.prices.map(({ time, price }) => ({
                   x: time,
-                  y: Number(((price - first.price) * 10n ** 12n) / first.price) / 1e10,
+                  // For drawing a double will do.
+                  y: (Number(price - first.price) * MILLION) / 1e18,
                 })),
               },
             ]}
-            formatY={(y) => `${y.toFixed(3)} %`}
+            formatY={(y) => y.toLocaleString("en-US", { notation: "compact", maximumSignificantDigits: 3 })}
             from={format.time(first.time)}
             to={format.time(last.time)}
           />
@@ -462,7 +467,7 @@ function Losses({ market }: { market: MarketReading }) {
   });
   const debt = (amount: bigint) => format.debtAmount(amount, market);
   return (
-    <section className="card grid gap-3" aria-labelledby="losses">
+    <section className="card grid grid-cols-1 gap-3" aria-labelledby="losses">
       <h2 id="losses">Losses since the deployment</h2>
       {value ? (
         <>
