@@ -34,7 +34,12 @@ export function compact(value: bigint, decimals: number, symbol?: string): strin
     [10n ** 3n, "k"],
   ] as const;
   const step = steps.find(([from]) => size >= from * one);
-  if (!step) return amount(value, decimals, symbol);
+  if (!step) {
+    const few = size >= one ? 2 : 4;
+    return size === 0n || decimals < few || size < one / 10_000n
+      ? amount(value, decimals, symbol)
+      : withUnit(text(formatAmount(value, decimals, size >= 100n * one ? 1 : few)), symbol);
+  }
   const [from, letter] = step;
   const places = size >= from * one * 100n ? 0 : size >= from * one * 10n ? 1 : 2;
   const figure = formatAmount((value * 10n ** BigInt(places)) / (from * one), places);

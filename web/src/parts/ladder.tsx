@@ -130,15 +130,18 @@ export function Ladder({ market, rungs, position }: LadderProps) {
         caption={`What a move of ${base} would clear`}
         columns={[
           { name: `If ${base}` },
-          { name: unit, isFigure: true },
           { name: "Clears debt of", isFigure: true },
           { name: "Positions", isFigure: true },
         ]}
         rows={rows.map(({ by, at, of }) => ({
           key: String(by),
           cells: [
-            by === 0n ? "stays" : `${verb} ${percent(by * 10n ** 14n, 0)}`,
-            price(at, market),
+            <>
+              {by === 0n ? "stays" : `${verb} ${percent(by * 10n ** 14n, 0)}`}
+              <span className="block text-sm font-normal">
+                {price(at, market)} {unit}
+              </span>
+            </>,
             <>
               {compact(of.debt, market.addresses.decimals.debt, market.symbols.debt)}
               <span className="block text-sm text-muted">
@@ -197,7 +200,7 @@ interface PictureProps {
 function Picture({ market, rungs, most, line, own, name, label, onMove }: PictureProps) {
   const { ref, width } = useWidth();
   const { state, side, addresses } = market;
-  const { base, unit } = priceUnits(market);
+  const { unit } = priceUnits(market);
   const now = drawn(state.priceHigh, market);
   const end = drawn(priceAfter(state.priceHigh, BigInt(most), side), market);
   // Some room on the other side, for what is liquidatable already.
@@ -339,7 +342,8 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
       )}
       <p className="flex flex-wrap gap-x-4 text-sm text-muted">
         <span>
-          {unit}, each step along the axis the same share of the price; {base} at the oracle’s higher price
+          {unit}, on a scale where each tick is as wide as the next; the price now is the one that liquidation
+          looks at
         </span>
         <Key className="bg-accent">passed by the line</Key>
         <Key className="bg-strong-line">standing</Key>

@@ -50,7 +50,7 @@ function Choice({ market, isChosen }: { market: MarketReading; isChosen: boolean
       <span className="text-lg font-semibold">{format.marketName(market)}</span>
       <State name={format.PRICE_STATES[priceState].name} isGood={priceState === "Fresh"} />
       <span className="col-span-2 mb-2">
-        <span className="text-xl font-medium">{format.priceRange(market.state, market)}</span>{" "}
+        <span className="block text-xl font-medium">{format.priceRange(market.state, market)}</span>
         <span className="text-muted">{unit}</span>
       </span>
       <span className="text-muted">Borrow</span>
@@ -79,7 +79,7 @@ function State({ name, isGood }: { name: string; isGood: boolean }) {
 
 function Market({ market }: { market: MarketReading }) {
   const { chain, snapshot } = useChain();
-  const { addresses, symbols } = market;
+  const { addresses } = market;
   const { owner, isOwn } = useOwner();
   const rungs = useRead(`ticks ${addresses.vault}`, async ({ contracts }, block) =>
     readTicks(contracts, addresses, block),
@@ -98,11 +98,7 @@ function Market({ market }: { market: MarketReading }) {
         <h2 id="ladder">
           Liquidation ladder{" "}
           <span className="font-normal text-muted">
-            of{" "}
-            {format
-              .marketName(market)
-              .toLowerCase()
-              .replace(symbols.collateral.toLowerCase(), symbols.collateral)}
+            of {market.side} {format.priceUnits(market).base}
           </span>
         </h2>
         {rungs.value ? (
@@ -176,7 +172,7 @@ function Price({ market }: { market: MarketReading }) {
           [
             "Range of both sources",
             format.priceRange(state, market),
-            `${unit}; new risk counts the end worse for borrowers, liquidation the better one`,
+            `${unit}; new risk counts the worse end`,
           ],
           ...(sources.value ?? []).map(
             (source, at) =>
