@@ -246,7 +246,9 @@ function Outcome({ state: { fall, minutes }, records }: { state: Running; record
   const losses = snapshot.markets
     .map((market) => ({ market, loss: lossOf(ofMarket(records, market)) }))
     .filter(({ loss }) => loss.lenders > 0n);
-  const lost = losses.map(({ market, loss }) => format.debtAmount(loss.lenders, market)).join(" and ");
+  const lost = losses
+    .map(({ market, loss }) => `${format.debtAmount(loss.lenders, market)} (${format.marketName(market)})`)
+    .join(" and ");
   return (
     <Notice
       kind={losses.length === 0 ? "good" : "warning"}
@@ -490,7 +492,7 @@ function ofMarket(records: LiquidationRecord[], { addresses }: MarketReading): L
 
 function figure(y: number): string {
   const notation = y < 100_000 ? "standard" : "compact";
-  return y.toLocaleString("en-US", { notation, maximumSignificantDigits: 5 }).toLowerCase();
+  return y.toLocaleString("en-US", { notation, maximumFractionDigits: y < 10 ? 3 : y < 100_000 ? 0 : 1 });
 }
 
 function count(number: number, thing: string): string {
