@@ -48,15 +48,17 @@ export function openLiquidations(contracts: Contracts, from: number, { withGas =
 
   /** In their order, up to and with `block`. */
   return async function readLiquidations(block: number): Promise<LiquidationRecord[]> {
-    const found = await readEvents(contracts, ["Liquidate", "ChangePot"], next, block);
-    events = [...events.filter((event) => event.block < next), ...found];
-    next = Math.max(from, block + 1 - READ_AGAIN);
-    const records = events.flatMap((event, at) => {
+    // Readings may overlap: each replaces what it has read itself.
+    const since = next;
+    const found = await readEvents(contracts, ["Liquidate", "ChangePot"], since, block);
+    const all = [...events.filter((event) => event.block < since), ...found];
+    [events, next] = [all, Math.max(from, block + 1 - READ_AGAIN)];
+    const records = all.flatMap((event, at) => {
       if (event.name !== "Liquidate") return [];
       const { caller, report } = event.args;
       const { market = "", transaction } = event;
       // It follows at once, if there is one.
-      const pot = events
+      const pot = all
         .slice(at + 1)
         .find((later) => later.transaction === transaction && later.market === event.market);
       const { insurancePaid, reservesPaid, lendersLoss } =

@@ -10,7 +10,7 @@ import {
 import { WAD } from "@breakwater/sdk/core";
 import { useId, useMemo, useState } from "react";
 
-import { type Chain, refresh, useChain, useRead } from "../chain.ts";
+import { type Chain, useChain, useRead } from "../chain.ts";
 import * as format from "../format.ts";
 import { Ladder } from "../parts/ladder.tsx";
 import { Lines } from "../parts/lines.tsx";
@@ -33,7 +33,11 @@ type State = { phase: "none" } | { phase: "absent" } | Running;
 const MINUTES = [10, 30, 60, 120, 240, 720, 1_440];
 
 export default function Drill() {
-  const { value: state, error } = useRead("drill", readState);
+  const { snapshot } = useChain();
+  const { value, error, block = -1 } = useRead("drill", readState);
+  // What the server said to the start holds until the next block.
+  const [started, setStarted] = useState<{ state: Running; block: number }>();
+  const state = started && started.block >= block ? started.state : value;
   return (
     <>
       <h1>Drill</h1>
@@ -50,7 +54,7 @@ export default function Drill() {
         </Empty>
       ) : (
         <>
-          <Start state={state} />
+          <Start state={state} onStart={(state) => setStarted({ state, block: snapshot.block })} />
           {state.phase === "none" ? (
             <Before />
           ) : state.path.length > 0 ? (
@@ -72,7 +76,13 @@ async function readState(): Promise<State> {
 
 // ---------------------------------------------------------------- starting one
 
-function Start({ state }: { state: Exclude<State, { phase: "absent" }> }) {
+function Start({
+  state,
+  onStart,
+}: {
+  state: Exclude<State, { phase: "absent" }>;
+  onStart: (state: Running) => void;
+}) {
   const id = useId();
   const [fall, setFall] = useState(40);
   const [minutes, setMinutes] = useState(120);
@@ -89,13 +99,12 @@ function Start({ state }: { state: Exclude<State, { phase: "absent" }> }) {
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ fall, minutes }),
       });
-      const answer = (await response.json()) as { words?: string };
-      if (!response.ok) setRefused(answer.words ?? `the server answered ${response.status}`);
+      if (response.ok) onStart((await response.json()) as Running);
+      else setRefused(((await response.json()) as { words: string }).words);
     } catch {
       setRefused("the server does not answer");
     }
     setAsking(false);
-    refresh();
   };
 
   if (isRunning) return <Progress state={state} />;
