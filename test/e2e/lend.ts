@@ -11,7 +11,7 @@ import {
 import { YEAR, formatAmount, formatPercent } from "@breakwater/sdk/core";
 import type { Page } from "playwright-core";
 
-import { type Stage, connectWallet, e2e, expectPresentable, openStage } from "./stage.ts";
+import { type Stage, connectWallet, e2e, expectAccessible, expectPresentable, openStage } from "./stage.ts";
 
 const USDC = 10n ** 6n;
 
@@ -74,13 +74,15 @@ e2e("Lend", function () {
     });
     expect(await row(page, "In your wallet").innerText()).to.contain(formatAmount(quote.after.balance, 6, 2));
     expect(await row(page, "Lenders get").innerText()).to.contain(
-      text(formatPercent(quote.after.lendRate * YEAR)),
+      text(formatPercent(quote.after.lendRate * YEAR, 3)),
     );
+    await expectPresentable(page, "lend-deposit");
     await page.getByRole("button", { name: /^Deposit 40,000/ }).click();
     expect(await done(page, "Deposited. Your shares earn from this block on.")).to.deep.equal([
       "confirmed",
       "confirmed",
     ]);
+    await expectAccessible(page);
     const { worth } = await readLender(contracts, await market(), wallet.account);
     expect(worth).to.be.within(40_000n * USDC - 2n, 40_000n * USDC + 2n);
 

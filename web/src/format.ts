@@ -84,8 +84,8 @@ export function change(wad: bigint): string {
 }
 
 /** A rate per second as one of a year. */
-export function yearly(perSecond: bigint): string {
-  return percent(perSecond * YEAR);
+export function yearly(perSecond: bigint, places = 2): string {
+  return percent(perSecond * YEAR, places);
 }
 
 /** WAD: what a share is worth; it moves far behind the point. */

@@ -171,7 +171,10 @@ export async function quoteLending(
   };
 }
 
-/** From here to the quote: the approval, if one is missing, and the deposit; or the withdrawal. */
+/**
+ * From here to the quote: the approval, if one is missing, and the deposit; or the withdrawal. No permit: a market takes none,
+ * so that it would be a signature more and no transaction less.
+ */
 export async function lendingTransactions(
   contracts: Contracts,
   { kind, market, owner, assets, shares, isAll }: LendingQuote,

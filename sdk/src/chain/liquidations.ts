@@ -37,7 +37,7 @@ export function openLiquidations(contracts: Contracts, from: number, { withGas =
   let next = from;
   const gas = new Map<string, bigint>();
 
-  async function gasOf(transaction: string): Promise<bigint> {
+  async function readGas(transaction: string): Promise<bigint> {
     const known = gas.get(transaction);
     if (known !== undefined) return known;
     const receipt = await providerOf(contracts).getTransactionReceipt(transaction);
@@ -78,7 +78,7 @@ export function openLiquidations(contracts: Contracts, from: number, { withGas =
     });
     if (!withGas) return records;
     return Promise.all(
-      records.map(async (record) => ({ ...record, gasUsed: await gasOf(record.transaction) })),
+      records.map(async (record) => ({ ...record, gasUsed: await readGas(record.transaction) })),
     );
   };
 }

@@ -223,7 +223,7 @@ function Crash({ state }: { state: Running }) {
           <h2 id="watch">Price, liquidations and ladder</h2>
           {choice}
           <div className="grid grid-cols-1 gap-4 md:grid-cols-2">
-            <PriceLine market={market} past={past} />
+            <PriceLine market={market} past={phase === "over" ? past : [...past, [market]]} />
             <LiquidatedLine market={market} path={path} records={records} />
           </div>
           <LiveLadder market={market} />
@@ -300,7 +300,6 @@ function Total({
 }) {
   const { insurance, reserves, lenders } = lossOf(records);
   const debt = (value: bigint) => format.debtAmount(value, market);
-  const bad = insurance + reserves + lenders;
   const gas = gasOf(records);
   const { potDebt } = market.view;
   return (
@@ -323,11 +322,9 @@ function Total({
             format.gas(gas),
             records.length > 0 ? `${format.gas(gas / BigInt(records.length))} each` : undefined,
           ],
-          [
-            "Bad debt",
-            debt(bad),
-            bad > 0n ? `insurance paid ${debt(insurance)}, reserves ${debt(reserves)}` : undefined,
-          ],
+          ["Bad debt", debt(insurance + reserves + lenders)],
+          ["Insurance paid", debt(insurance)],
+          ["Reserves paid", debt(reserves)],
           ["Lenders lost", debt(lenders)],
           ["Seized, not yet sold", debt(potDebt)],
         ]}

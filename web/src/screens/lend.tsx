@@ -54,7 +54,7 @@ export default function Lend() {
             className="card grid grid-cols-[1fr_auto] gap-x-4 hover:border-accent aria-[current]:border-accent aria-[current]:shadow-[inset_0_3px_0_var(--accent)]"
           >
             <span className="text-lg font-semibold">{each.symbols.debt}</span>
-            <span className="text-right text-lg font-semibold">{format.yearly(each.view.lendRate)}</span>
+            <span className="text-right text-lg font-semibold">{format.yearly(each.view.lendRate, 3)}</span>
             <span className="text-muted">to {borrowers(each)}</span>
             <span className="text-right text-muted">a year, now</span>
           </a>
@@ -291,8 +291,8 @@ function Change({
           },
           {
             name: "Lenders get, a year",
-            before: format.yearly(before.lendRate),
-            after: format.yearly(after.lendRate),
+            before: format.yearly(before.lendRate, 3),
+            after: format.yearly(after.lendRate, 3),
             words: "at this block; it moves with what is lent out",
           },
         ]}
@@ -380,7 +380,7 @@ function Yield({ market }: { market: MarketReading }) {
           [
             "Lenders get, a year",
             <strong key="lend" className="text-lg font-semibold">
-              {format.percent(parts.lend * YEAR, 3)}
+              {format.yearly(parts.lend, 3)}
             </strong>,
             "before interest on interest",
           ],
