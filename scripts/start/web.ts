@@ -1,13 +1,13 @@
 // Builds the web app and serves it, with what it must know of this chain, on this machine only.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { glob, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import { createRequire } from "node:module";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 
 import { z } from "zod";
 
@@ -106,8 +106,10 @@ export async function serveWeb({ port, rpcUrl, deployment, drill }: WebOptions):
     // What has a hash in its name never changes.
     const isNamed = path.startsWith("/assets/");
     response.setHeader("cache-control", isNamed ? "public, max-age=31536000, immutable" : "no-cache");
-    if (method === "HEAD") response.end();
-    else createReadStream(file).pipe(response);
+    const isPacked = /\bgzip\b/.test(headers["accept-encoding"] ?? "") && extname(path) !== ".woff2";
+    const bytes = await readFile(file);
+    if (isPacked) response.setHeader("content-encoding", "gzip");
+    response.end(method === "HEAD" ? undefined : isPacked ? await promisify(gzip)(bytes) : bytes);
   }
 
   async function answerDrill(request: IncomingMessage, response: ServerResponse): Promise<void> {

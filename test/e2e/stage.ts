@@ -167,7 +167,7 @@ export async function expectAccessible(page: Page): Promise<void> {
     impact: string;
     nodes: { html: string; failureSummary: string }[];
   }
-  const { violations } = (await page.evaluate("axe.run()")) as { violations: Finding[] };
+  const { violations } = await page.evaluate<{ violations: Finding[] }>("axe.run()");
   const found = violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(
@@ -184,7 +184,7 @@ export async function expectPresentable(page: Page, name: string): Promise<void>
       await page.emulateMedia({ colorScheme: theme });
       await page.setViewportSize({ width, height: 900 });
       await page.waitForTimeout(300);
-      const wide = (await page.evaluate("document.documentElement.scrollWidth")) as number;
+      const wide = await page.evaluate<number>("document.documentElement.scrollWidth");
       expect(wide, `width of ${name} at ${width}`).to.be.at.most(width);
       await expectAccessible(page);
       if (process.env["SCREENS"]) {

@@ -5,13 +5,17 @@ import type { Page } from "playwright-core";
 
 const INJECTED = readFileSync(new URL("injected.js", import.meta.url), "utf8");
 
-interface Refusal {
-  code: number;
-  message: string;
+class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    words: string,
+  ) {
+    super(words);
+  }
 }
 
-const REJECTED: Refusal = { code: 4001, message: "User rejected the request." };
-const UNSUPPORTED: Refusal = { code: 4200, message: "The wallet does not support this method." };
+const REJECTED = new Refusal(4001, "User rejected the request.");
+const UNSUPPORTED = new Refusal(4200, "The wallet does not support this method.");
 
 /** A wallet whose owner is the test: it signs with an account that the node has unlocked, or does not. */
 export class TestWallet {
@@ -41,8 +45,13 @@ export class TestWallet {
       try {
         return { result: await this.#respond(request.method, request.params ?? []) };
       } catch (error) {
-        const { code = -32_603, message, error: inner } = error as Refusal & { error?: Refusal };
-        return { error: { code: inner?.code ?? code, message: inner?.message ?? message } };
+        const { code, message, error: inner } = error as { code?: unknown; message: string; error?: Refusal };
+        return {
+          error: {
+            code: inner?.code ?? (typeof code === "number" ? code : -32_603),
+            message: inner?.message ?? message,
+          },
+        };
       }
     });
     await page.addInitScript({ content: INJECTED });
@@ -76,11 +85,8 @@ export class TestWallet {
   async #pending(hash: string) {
     const transaction = await this.provider.getTransaction(hash);
     if (!transaction) throw new Error(`the node does not know ${hash}`);
-    return {
-      ...transaction,
-      to: transaction.to,
-      maxFeePerGas: transaction.maxFeePerGas ?? transaction.gasPrice,
-    };
+    const { to, data, value, nonce, gasLimit, gasPrice } = transaction;
+    return { to, data, value, nonce, gasLimit, maxFeePerGas: transaction.maxFeePerGas ?? gasPrice };
   }
 
   async #send(of: {
@@ -131,7 +137,7 @@ export class TestWallet {
       }
       case "eth_signTypedData_v4":
         this.#consent();
-        return this.provider.send(method, params);
+        return (await this.provider.send(method, params)) as unknown;
       case "wallet_getCapabilities":
         if (!this.sendsTogether) throw UNSUPPORTED;
         return { [toQuantity(this.chainId)]: { atomic: { status: "supported" } } };
@@ -139,11 +145,10 @@ export class TestWallet {
         this.#consent();
         const { calls } = params[0] as { calls: object[] };
         for (const call of calls) {
-          const hash = await this.provider.send("eth_sendTransaction", [
-            { from: getAddress(this.account), ...call },
-          ]);
-          this.sent.push(hash as string);
-          await this.provider.waitForTransaction(hash as string);
+          const request = { from: getAddress(this.account), ...call };
+          const hash = (await this.provider.send("eth_sendTransaction", [request])) as string;
+          this.sent.push(hash);
+          await this.provider.waitForTransaction(hash);
         }
         return { id: `${calls.length} calls` };
       }

@@ -26,8 +26,8 @@ describe("npm run upgrade:rehearse", function () {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "rehearse-"));
     // A price an hour, and no keeper: the chain stands still.
-    const options = ["--port", "0", "--positions", "18", "--step", "3600000", "--no-keeper", "--out", dir];
-    const args = ["scripts/start.ts", ...options];
+    const options = ["--port", "0", "--positions", "18", "--step", "3600000", "--out", dir];
+    const args = ["scripts/start.ts", ...options, "--no-keeper", "--no-web"];
     child = spawn(process.execPath, ["--import", "tsx", ...args], { stdio: ["ignore", "pipe", "inherit"] });
     const ready = Promise.withResolvers<true>();
     child.once("exit", (code) => ready.reject(new Error(`npm start ended with ${code}`)));

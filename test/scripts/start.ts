@@ -57,7 +57,7 @@ describe("npm start", function () {
 
   it("says that the port is busy, and starts nothing", async () => {
     const { port, free } = await occupy();
-    for (const option of ["--port", "--metrics-port"]) {
+    for (const option of ["--port", "--metrics-port", "--web-port"]) {
       const run = start("--port", "0", option, String(port));
       expect(await run.ended).to.equal(1);
       expect(run.text()).to.equal(
@@ -83,11 +83,15 @@ describe("npm start", function () {
     const { port, free } = await occupy();
     await free();
     const out = await mkdtemp(join(tmpdir(), "breakwater-"));
-    const quick = ["--positions", "24", "--step", "500", "--metrics-port", "0"];
+    const quick = ["--positions", "24", "--step", "500", "--metrics-port", "0", "--web-port", "0"];
     const run = start("--port", String(port), "--out", out, ...quick);
     try {
       const [, pid] = await run.seen(/keeper +process (\d+)/);
       const [, metrics = ""] = await run.seen(/keeper +metrics on (http:\/\/127.0.0.1:\d+\/metrics)/);
+      const [, web = ""] = await run.seen(/web +(http:\/\/127.0.0.1:\d+):/);
+      expect(await (await fetch(web)).text()).to.match(/<title>Breakwater<\/title>/);
+      const served = (await (await fetch(`${web}/addresses.json`)).json()) as { rpcUrl: string };
+      expect(served.rpcUrl).to.equal(`http://127.0.0.1:${port}`);
       await run.seen(/keeper .* done: liquidate \d+ ticks?: .*; repaid .* profit/);
       expect(await (await fetch(metrics)).text()).to.match(
         /^keeper_opportunities_taken_total\{market="[^"]+",action="liquidate"\} [1-9]/m,

@@ -136,10 +136,10 @@ describe("What the SDK shows of a market", () => {
       expect(market.addresses.vault).to.be.a("string");
     }
     const { market, sub } = mine[0]!;
-    const vault = contracts.vault(market.addresses).connect(owner!);
+    const vault = contracts.vault(market.addresses).connect(owner);
     await (await vault.offerPosition(owner!, sub, other!)).wait();
     await (
-      await contracts.vault(market.addresses).connect(other!).transferPosition(owner!, sub, other!, 77n)
+      await contracts.vault(market.addresses).connect(other).transferPosition(owner!, sub, other!, 77n)
     ).wait();
     const now = await local.ethers.provider.getBlockNumber();
     expect((await read(markets, now)).length).to.equal(mine.length - 1);

@@ -258,7 +258,7 @@ function Picture({ market, rungs, most, line, own, name, label, onMove }: Pictur
   };
 
   return (
-    <div ref={ref} className="min-h-[300px]">
+    <div ref={ref} className="min-h-[300px] overflow-hidden">
       {width > 0 && (
         <svg
           role="img"

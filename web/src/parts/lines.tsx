@@ -52,7 +52,7 @@ export function Lines({
   const px = (x: number) => LEFT + (right === left ? 0 : ((x - left) / (right - left)) * (width - LEFT - 6));
   const py = (y: number) => floor - ((y - low) / (high - low)) * (floor - TOP);
   return (
-    <div ref={ref} className="min-h-[150px]">
+    <div ref={ref} className="min-h-[150px] overflow-hidden">
       {width > 0 && all.length > 0 && (
         <svg role="img" aria-label={label} width={width} height={HEIGHT} className="block text-[13px]">
           {[low, (low + high) / 2, high].map((y) => (
