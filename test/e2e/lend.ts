@@ -133,6 +133,19 @@ e2e("Lend", function () {
     expect(await page.getByRole("button", { name: /^Deposit/ }).count()).to.equal(0);
   });
 
+  it("offers a lender what is there, and says that the rest is lent out", async () => {
+    const lender = stage.local.signers.others[0]!.address;
+    const page = await stage.visit("lend", { wallet: stage.wallet(lender) });
+    await connectWallet(page);
+    await page.getByText("Withdraw", { exact: true }).click();
+    await page.getByText("Not all of it is there now").waitFor();
+    await page.getByRole("button", { name: /^All:/ }).click();
+    const { maxWithdraw, worth } = await readLender(contracts, await market(), lender);
+    expect(maxWithdraw).to.be.below(worth);
+    await page.getByRole("button", { name: `Withdraw ${formatAmount(maxWithdraw, 6, 2)}` }).waitFor();
+    expect(await page.getByText("nothing stays behind").count()).to.equal(0);
+  });
+
   it("says that lenders wait, why, and when it is over", async () => {
     const page = await stage.visit("lend", { wallet: stage.wallet() });
     await connectWallet(page);

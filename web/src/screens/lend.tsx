@@ -91,10 +91,10 @@ function Market({ market }: { market: MarketReading }) {
           {owner !== undefined && (
             <Own market={market} lender={lender.value} error={lender.error} isOwn={isOwn} />
           )}
-          <Yield market={market} />
+          <History market={market} />
         </div>
         <div className="grid grid-cols-1 gap-4">
-          <History market={market} />
+          <Yield market={market} />
           <Losses market={market} />
         </div>
       </div>
@@ -159,7 +159,7 @@ function Form({
   const token = { symbol: market.symbols.debt, decimals: decimals.debt };
   const most = lender && (kind === "deposit" ? min(lender.balance, lender.maxDeposit) : lender.maxWithdraw);
   const read = readAmount(text, token, most);
-  const isAll = kind === "withdraw" && text !== "" && text === all;
+  const isAll = kind === "withdraw" && text === all && (most ?? 0n) > 0n;
   const amount = isAll ? "all" : read.words === undefined ? read.amount : undefined;
   const owner = connected?.account ?? ZeroAddress;
   const isWaiting = waits[kind] !== undefined;
@@ -228,7 +228,7 @@ function Form({
         {...(most !== undefined && !isAll && { most })}
         mostName={kind === "deposit" ? "In your wallet" : "You can withdraw now"}
       />
-      {isAll && (
+      {isAll && quote.value?.isAll && (
         <p className="text-sm text-muted">
           All of it, with the interest until it is sent: nothing stays behind.
         </p>
@@ -293,14 +293,13 @@ function Change({
             name: "Lenders get, a year",
             before: format.yearly(before.lendRate, 3),
             after: format.yearly(after.lendRate, 3),
-            words: "at this block; it moves with what is lent out",
           },
         ]}
       />
       <p className="text-sm text-muted">
         {kind === "deposit" ? "You get" : "You give back"}{" "}
-        {format.amount(shares, market.addresses.decimals.debt)} shares, in whole or to the last unit: no fee
-        is taken for coming or going.
+        {format.amount(shares, market.addresses.decimals.debt)} shares. Nobody takes a fee. The rate is this
+        block’s: it moves with what is lent out.
       </p>
     </>
   );
