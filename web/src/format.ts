@@ -63,7 +63,9 @@ export function debtAmount(value: bigint, { addresses, symbols }: MarketReading)
 
 /** A WAD fraction: 12.34 %. */
 export function percent(wad: bigint, places = 2): string {
-  return text(formatPercent(wad, places).replace(" ", SPACE));
+  const figure = formatPercent(wad, places).replace(" ", SPACE);
+  // What is cut to nothing has no sign.
+  return text(/^-[0.]+\D/.test(figure) ? figure.slice(1) : figure);
 }
 
 export function bps(value: bigint, places = 2): string {

@@ -498,7 +498,8 @@ function ofMarket(records: LiquidationRecord[], { addresses }: MarketReading): L
 
 function figure(y: number): string {
   const notation = y < 100_000 ? "standard" : "compact";
-  return y.toLocaleString("en-US", { notation, maximumFractionDigits: y < 10 ? 3 : y < 100_000 ? 0 : 1 });
+  const maximumFractionDigits = y < 10 ? 3 : y < 100_000 ? 0 : 1;
+  return y.toLocaleString("en-US", { notation, maximumFractionDigits }).replace("K", "k");
 }
 
 function count(number: number, thing: string): string {
