@@ -65,7 +65,7 @@ export function debtAmount(value: bigint, { addresses, symbols }: MarketReading)
 export function percent(wad: bigint, places = 2): string {
   const figure = formatPercent(wad, places).replace(" ", SPACE);
   // What is cut to nothing has no sign.
-  return text(/^-[0.]+\D/.test(figure) ? figure.slice(1) : figure);
+  return text(/^-[0.]*[^\d.]/.test(figure) ? figure.slice(1) : figure);
 }
 
 export function bps(value: bigint, places = 2): string {
