@@ -21,6 +21,7 @@ import { openChain } from "./index/scene.ts";
 import { openArbitrageur } from "./arbitrage.ts";
 import { random } from "./drill/book.ts";
 import { fundLenders, openPositions, planOpenings } from "./start/book.ts";
+import { openDrill } from "./start/drill.ts";
 import { wobble } from "./start/prices.ts";
 import { type WebServer, buildWeb, serveWeb } from "./start/web.ts";
 
@@ -258,9 +259,10 @@ async function main(): Promise<void> {
       });
     }
 
+    const drill = openDrill(STEP_SECONDS);
     if (withWeb) {
       await built;
-      web = await serveWeb({ port: webPort, rpcUrl, deployment: local.addresses });
+      web = await serveWeb({ port: webPort, rpcUrl, deployment: local.addresses, drill });
       say("web", `${web.url}: markets, positions, trades; works with any wallet in the browser`);
     }
 
@@ -268,7 +270,8 @@ async function main(): Promise<void> {
     let opened = positions;
     for (let count = 1; !signal.aborted; count++) {
       await pause(step, undefined, { signal });
-      const { moved, news } = prices.step();
+      const fallen = drill.advance();
+      const { moved, news } = prices.step(fallen);
       for (const [pair, price] of Object.entries(moved)) await local.setPrice(pair, price);
       if (news) say("prices", news);
       // The keeper trades too: a pool may have moved past its price meanwhile.
@@ -279,7 +282,10 @@ async function main(): Promise<void> {
       for (const { pool, words } of trades) if (news) say("arbitrage", `${pool}: ${words}`);
       await connection.provider.request({ method: "evm_increaseTime", params: [STEP_SECONDS] });
       await connection.provider.request({ method: "evm_mine" });
-      if (count % 10 === 0) {
+      const { number, timestamp } = (await connection.ethers.provider.getBlock("latest"))!;
+      drill.note({ block: number, time: timestamp, prices: moved });
+      // Nobody opens anything in a crash.
+      if (count % 10 === 0 && !fallen.isRunning) {
         // Volatility lowers the max LTV of new risk, and diverged sources forbid it: then the market refuses them.
         const refused = await openPositions(
           local,

@@ -13,6 +13,7 @@ interface Wave {
   phase: number;
   height: number;
   decimals: number;
+  price: number;
   told: number;
 }
 
@@ -21,30 +22,36 @@ export interface PriceStep {
   news: string | undefined;
 }
 
-/** Waves around the feeds' first prices, the same for the same `next`. They begin by falling. */
+/**
+ * Waves around the feeds' first prices, the same for the same `next`. They begin by falling. A step's `level` is what a drill
+ * leaves of all prices that are no dollar's; while one runs the waves stand still.
+ */
 export function wobble(
   feeds: Record<string, { decimals?: number; price?: string }>,
   next: () => number,
-): { step: () => PriceStep } {
+): { step: (drill?: { level: number; isRunning: boolean }) => PriceStep } {
   const height = () => HEIGHT.from + (HEIGHT.to - HEIGHT.from) * next();
   const waves = new Map<string, Wave>();
   Object.entries(feeds).forEach(([pair, { price = "0", decimals = 8 }], at) => {
     const first = Number(price);
-    waves.set(pair, { first, phase: at * 5, height: HEIGHT.to, decimals, told: first });
+    waves.set(pair, { first, phase: at * 5, height: HEIGHT.to, decimals, price: first, told: first });
   });
   let count = 0;
   return {
-    step() {
-      count++;
+    step({ level, isRunning } = { level: 1, isRunning: false }) {
+      if (!isRunning) count++;
       const moved: Record<string, string> = {};
       const news: string[] = [];
       for (const [pair, wave] of waves) {
         const at = count - wave.phase;
-        if (at > 0 && at % PERIOD === 0) wave.height = height();
         // A dollar stays a dollar: only its round is new.
         const isDollar = wave.first === 1;
-        const swing = isDollar || at < 0 ? 0 : -wave.height * Math.sin((2 * Math.PI * at) / PERIOD);
-        const price = wave.first * (1 + swing + (isDollar ? 0 : NOISE * (next() - 0.5)));
+        if (!isRunning) {
+          if (at > 0 && at % PERIOD === 0) wave.height = height();
+          const swing = isDollar || at < 0 ? 0 : -wave.height * Math.sin((2 * Math.PI * at) / PERIOD);
+          wave.price = wave.first * (1 + swing + (isDollar ? 0 : NOISE * (next() - 0.5)));
+        }
+        const price = isDollar ? wave.price : wave.price * level;
         moved[pair] = price.toFixed(Math.min(wave.decimals, 4));
         if (Math.abs(price / wave.told - 1) >= NEWS) {
           wave.told = price;

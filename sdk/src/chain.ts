@@ -11,6 +11,8 @@ export {
   watchEvents,
 } from "./chain/events.ts";
 export * from "./chain/history.ts";
+export * from "./chain/lending.ts";
+export * from "./chain/liquidations.ts";
 export * from "./chain/markets.ts";
 export * from "./chain/orders.ts";
 export * from "./chain/positions.ts";

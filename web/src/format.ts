@@ -63,7 +63,9 @@ export function debtAmount(value: bigint, { addresses, symbols }: MarketReading)
 
 /** A WAD fraction: 12.34 %. */
 export function percent(wad: bigint, places = 2): string {
-  return text(formatPercent(wad, places).replace(" ", SPACE));
+  const figure = formatPercent(wad, places).replace(" ", SPACE);
+  // What is cut to nothing has no sign.
+  return text(/^-[0.]*[^\d.]/.test(figure) ? figure.slice(1) : figure);
 }
 
 export function bps(value: bigint, places = 2): string {
@@ -75,9 +77,22 @@ export function signed(wad: bigint, places = 2): string {
   return `${wad > 0n ? "+" : ""}${percent(wad, places)}`;
 }
 
+/** The same with as many decimals as it takes to see two digits of it. */
+export function change(wad: bigint): string {
+  const size = wad < 0n ? -wad : wad;
+  let places = 2;
+  for (let least = WAD / 1_000n; size < least && places < 8; least /= 10n) places++;
+  return signed(wad, size === 0n ? 2 : places);
+}
+
 /** A rate per second as one of a year. */
-export function yearly(perSecond: bigint): string {
-  return percent(perSecond * YEAR);
+export function yearly(perSecond: bigint, places = 2): string {
+  return percent(perSecond * YEAR, places);
+}
+
+/** WAD: what a share is worth; it moves far behind the point. */
+export function sharePrice(wad: bigint): string {
+  return formatAmount(wad, 18, 8);
 }
 
 /** WAD: 3.00×. */
@@ -88,6 +103,11 @@ export function leverage(wad: bigint): string {
 /** WAD; without debt there is none. */
 export function health(wad: bigint | undefined): string {
   return wad === undefined ? "no debt" : formatAmount(wad, 18, 3);
+}
+
+/** 1,240,000. */
+export function gas(value: bigint): string {
+  return formatAmount(value, 0);
 }
 
 // ---------------------------------------------------------------- prices

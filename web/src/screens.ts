@@ -15,4 +15,6 @@ export const SCREENS: readonly Screen[] = [
   { path: "emergency", name: "Emergency", component: lazy(() => import("./screens/emergency.tsx")) },
   { path: "trade", name: "Trade", component: lazy(() => import("./screens/trade.tsx")) },
   { path: "position", name: "Position", component: lazy(() => import("./screens/position.tsx")) },
+  { path: "lend", name: "Lend", component: lazy(() => import("./screens/lend.tsx")) },
+  { path: "drill", name: "Drill", component: lazy(() => import("./screens/drill.tsx")), isLocal: true },
 ];

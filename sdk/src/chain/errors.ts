@@ -15,6 +15,8 @@ export interface Revert {
 
 const BRAKE_LEVELS = ["none", "no new risk", "grace after a pause", "liquidations paused"];
 const PRICE_STATES = ["dead", "from one source only", "diverged", "fresh"];
+const GRACE = 2n;
+const FRESH = 3n;
 
 /** Every error of our contracts and of those that they use, each once. */
 const errors = new Interface(errorFragments);
@@ -89,7 +91,7 @@ const SENTENCES: Record<string, (a: Args) => string> = {
   InsufficientPayment: (a) =>
     `the swap leaves ${a.held} units of ${a.token}, and the position needs ${a.owed}: quote again`,
   InvalidOrder: (a) => `no such order: ${a.rule}`,
-  LendersWait: (a) => `lenders wait: the price is ${state(a.state)}, the brake says ${level(a.level)}`,
+  LendersWait: (a) => `lenders wait until every loss is known: ${untilWhen(a)}`,
   LiquidationsPaused: (a) => `liquidations wait (${level(a.level)}) until ${time(a.until)}`,
   LockedDown: (a) => `the account is locked until ${time(a.until)}`,
   LtvTooHigh: (a) => `the LTV of ${formatPercent(a.ltv)} would be above ${formatPercent(a.maxLtv)}`,
@@ -194,6 +196,12 @@ function messageOf(error: unknown): string {
 
 function time(seconds: bigint): string {
   return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
+}
+
+function untilWhen({ state: price, level: brake }: Args): string {
+  if (price !== FRESH) return `the price is ${state(price)}`;
+  if (brake >= GRACE) return `liquidations wait (${level(brake)})`;
+  return "somebody's collateral may not cover his debt, and has not been seized yet";
 }
 
 function units(amount: bigint): string {

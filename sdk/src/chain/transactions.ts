@@ -14,6 +14,7 @@ const ERC20 = [
   "function version() view returns (string)",
   "function nonces(address) view returns (uint256)",
   "function DOMAIN_SEPARATOR() view returns (bytes32)",
+  "function balanceOf(address) view returns (uint256)",
 ];
 
 export interface Transaction {
@@ -109,6 +110,16 @@ export async function approvalTransactions(
       words: `approve ${symbols[token] ?? token} for ${spender.name}: just what is needed`,
     },
   ];
+}
+
+export async function tokenBalance(
+  contracts: Contracts,
+  token: string,
+  owner: string,
+  block: BlockTag = "latest",
+): Promise<bigint> {
+  const balanceOf = new Contract(token, ERC20, providerOf(contracts)).getFunction("balanceOf");
+  return (await balanceOf.staticCall(owner, { blockTag: block })) as bigint;
 }
 
 /** The trade alone, with signatures in place of transactions. */
