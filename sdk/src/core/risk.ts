@@ -48,7 +48,9 @@ export function debtByDistance(ticks: readonly TickDebt[], m: MarketState): Dist
   if (m.priceHigh === 0n) return [];
   const bands = new Map<number, { debt: bigint; positions: number }>();
   for (const { tick, debt, count } of ticks) {
-    const percent = isLiquidatable(tick, m) ? -1 : Number(max(distanceToLiquidation(tick, m), 0n) / 10n ** 16n);
+    const percent = isLiquidatable(tick, m)
+      ? -1
+      : Number(max(distanceToLiquidation(tick, m), 0n) / 10n ** 16n);
     const band = bands.get(percent) ?? { debt: 0n, positions: 0 };
     bands.set(percent, { debt: band.debt + debt, positions: band.positions + count });
   }
@@ -70,12 +72,7 @@ export interface Sweep {
   badDebt: bigint; //       what the pot does not bring if it is sold at once, before insurance; rounded up
 }
 
-export function sweepUnder(
-  ticks: readonly TickDebt[],
-  fall: bigint,
-  m: MarketState,
-  risk: SaleRisk,
-): Sweep {
+export function sweepUnder(ticks: readonly TickDebt[], fall: bigint, m: MarketState, risk: SaleRisk): Sweep {
   const { units, borrowIndex } = m;
   const [high, low] = [m.priceHigh, m.priceLow].map((price) => (price * (BPS - fall)) / BPS) as [
     bigint,
