@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 
 import { checkIndex } from "./index/check.ts";
+import type { LoadOptions } from "./index/load.ts";
 import { startIndex } from "./index/ponder.ts";
 import { openChain } from "./index/scene.ts";
 import { Refusal } from "./trade/desk.ts";
@@ -87,11 +88,11 @@ program
   .option("--positions <count>", "to open", number(100, 1_000_000), 100_000)
   .option("--liquidations <count>", "to make", number(1, 100_000), 1_000)
   .option("--port <port>", "of the index", number(1, 65_535), 42_070)
+  .option("--database-url <url>", "PostgreSQL instead of the embedded one", process.env["DATABASE_URL"])
   .option("--json", "print JSON and nothing else", false)
-  .action(async (o: { positions: number; liquidations: number; port: number; json: boolean }) => {
+  .action(async (o: LoadOptions & { json: boolean }) => {
     const { loadIndex } = await import("./index/load.ts");
-    const say = (words: string) => console.error(words);
-    const result = await loadIndex(o.positions, o.liquidations, o.port, say);
+    const result = await loadIndex(o, (words) => console.error(words));
     if (o.json) console.log(JSON.stringify(result, undefined, 2));
     else
       for (const [name, value] of Object.entries(result))

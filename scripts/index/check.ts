@@ -9,7 +9,7 @@ import {
 } from "@breakwater/sdk/core";
 import { InsuranceFund__factory, Lens__factory, Vault__factory } from "@breakwater/sdk/types";
 import { contractAddress, type MarketAddresses } from "@breakwater/sdk/addresses";
-import { AbiCoder, keccak256, toBeHex } from "ethers";
+import { concat, keccak256, toBeHex, toQuantity } from "ethers";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Refusal } from "../trade/desk.ts";
@@ -35,7 +35,6 @@ interface State {
 
 const POSITION_SLOT = 10n;
 const ATTEMPTS = 20;
-const coder = AbiCoder.defaultAbiCoder();
 const bits = (word: bigint, at: bigint, width: bigint) => (word >> at) & ((1n << width) - 1n);
 
 export async function checkIndex(chain: Chain, url: string): Promise<CheckedMarket[]> {
@@ -134,34 +133,49 @@ async function checkMarket(chain: Chain, url: string, market: MarketAddresses): 
 async function checkPositions(
   { provider, addresses }: Chain,
   { vault }: MarketAddresses,
-  { block: blockTag }: MarketRecord,
+  { block }: MarketRecord,
   { positions }: State,
   same: (what: string, index: unknown, onChain: unknown) => void,
 ): Promise<void> {
-  const lens = Lens__factory.connect(contractAddress(addresses, "Lens"), provider);
-  await inBatches(positions, async ([owner, sub, node, shares, , , , , surplus]) => {
-    const slot = keccak256(
-      coder.encode(["bytes32", "uint256"], [positionKey(owner, BigInt(sub)), POSITION_SLOT]),
-    );
-    const stored = BigInt(await provider.getStorage(vault, slot, blockTag));
-    const word = BigInt(node) | (BigInt(shares) << 32n) | (BigInt(surplus) << 160n);
-    same(`stored word of ${owner}/${sub}`, toBeHex(word, 32), toBeHex(stored, 32));
-  });
+  const lens = Lens__factory.createInterface();
+  const to = contractAddress(addresses, "Lens");
+  const blockTag = toQuantity(block);
+  // ethers takes longer to decode a view than the node to compute it. All its fields are of one word.
+  const { components } = lens.getFunction("positions").outputs[0]!.arrayChildren!;
+  const at = (field: string) => components!.findIndex(({ name }) => name === field);
+  const [node, tick, debt] = [at("node"), at("tick"), at("bookDebt")];
   for (let from = 0; from < positions.length; from += BATCH) {
     const batch = positions.slice(from, from + BATCH);
-    const views = await lens.positions(
-      ...([vault, batch.map(([owner]) => owner), batch.map(([, sub]) => sub)] as const),
-      { blockTag },
-    );
-    batch.forEach(([owner, sub, , , now, tick, debt], i) => {
-      const view = views[i]!;
+    const data = lens.encodeFunctionData("positions", [
+      vault,
+      batch.map(([owner]) => owner),
+      batch.map(([, sub]) => sub),
+    ]);
+    const [views, ...stored] = (await Promise.all([
+      provider.send("eth_call", [{ to, data }, blockTag]),
+      ...batch.map(
+        async ([owner, sub]) =>
+          provider.send("eth_getStorageAt", [vault, slotOf(owner, sub), blockTag]) as Promise<string>,
+      ),
+    ])) as [string, ...string[]];
+    const wordOf = (view: number, field: number) => {
+      const start = 2 + 64 * (2 + view * components!.length + field);
+      return BigInt(`0x${views.slice(start, start + 64)}`);
+    };
+    batch.forEach(([owner, sub, node_, shares, nodeNow, tickNow, debtNow, , surplus], i) => {
       const whose = `of ${owner}/${sub}`;
-      same(`book debt ${whose}`, debt, view.bookDebt);
-      if (debt === "0") return;
-      same(`node ${whose}`, now, view.node);
-      same(`tick ${whose}`, tick, view.tick);
+      const word = BigInt(node_) | (BigInt(shares) << 32n) | (BigInt(surplus) << 160n);
+      same(`stored word ${whose}`, toBeHex(word, 32), toBeHex(stored[i]!, 32));
+      same(`book debt ${whose}`, debtNow, wordOf(i, debt));
+      if (debtNow === "0") return;
+      same(`node ${whose}`, nodeNow, wordOf(i, node));
+      same(`tick ${whose}`, tickNow, BigInt.asIntN(24, wordOf(i, tick)));
     });
   }
+}
+
+function slotOf(owner: string, sub: string): string {
+  return keccak256(concat([positionKey(owner, BigInt(sub)), toBeHex(POSITION_SLOT, 32)]));
 }
 
 async function readTicks({ provider, addresses }: Chain, { vault }: MarketAddresses, blockTag: number) {

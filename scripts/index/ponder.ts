@@ -6,12 +6,16 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+import { Client } from "pg";
+
 import { Refusal } from "../trade/desk.ts";
 import { type Chain, hashOf, nameOf, sceneOf } from "./scene.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HOME = join(ROOT, "indexer");
 const PONDER = join(HOME, "node_modules/ponder/dist/esm/bin/ponder.js");
+
+const LOCAL = 31337;
 
 export interface IndexOptions {
   rpc: string;
@@ -46,10 +50,11 @@ export async function startIndex(
   const home = join(options.directory, name);
   mkdirSync(home, { recursive: true });
   const { rpc, pollMs, sampleBlocks, databaseUrl, port } = options;
-  const scene = await sceneOf(chain, {
-    ...{ rpc, pollMs, sampleBlocks },
-    database: databaseUrl === undefined ? { directory: join(home, "pglite") } : { url: databaseUrl },
-  });
+  const database =
+    databaseUrl === undefined
+      ? { directory: join(home, "pglite") }
+      : { url: chain.addresses.chainId === LOCAL ? await ownDatabase(databaseUrl, name) : databaseUrl };
+  const scene = await sceneOf(chain, { rpc, pollMs, sampleBlocks, database });
   const file = join(home, "scene.json");
   writeFileSync(file, JSON.stringify(scene, undefined, 2));
   const flags = ["--root", HOME, "--schema", name, "--port", String(port), "--hostname", "127.0.0.1"];
@@ -96,6 +101,28 @@ export async function startIndex(
       clearTimeout(late);
     },
   };
+}
+
+/**
+ * Ponder keeps what nodes answered by chain id and block, beside all schemas: of another local chain these would be false
+ * answers. So each has a database of its own on the server.
+ */
+async function ownDatabase(url: string, name: string): Promise<string> {
+  const client = new Client(url);
+  try {
+    await client.connect();
+    const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [name]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${name}`);
+  } catch (error) {
+    throw new Refusal(
+      `PostgreSQL did not give the local chain a database ${name} of its own: ${(error as Error).message}`,
+    );
+  } finally {
+    await client.end();
+  }
+  const own = new URL(url);
+  own.pathname = `/${name}`;
+  return own.href;
 }
 
 /** Ponder would take the next one. */

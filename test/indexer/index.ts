@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { MaxUint256 } from "ethers";
 import { network } from "hardhat";
+import { Client } from "pg";
 
 import { writeAddresses } from "../../deploy/deploy.ts";
 import { type Local, deployLocal } from "../../deploy/local.ts";
@@ -16,6 +17,7 @@ import { type Index, indexed, startIndex } from "../../scripts/index/ponder.ts";
 import { type Chain, openChain } from "../../scripts/index/scene.ts";
 import { fundLenders, openPositions, planOpenings } from "../../scripts/start/book.ts";
 import { expectRejection } from "../support/keeper.ts";
+import { type Postgres, startPostgres } from "../support/postgres.ts";
 
 // The index for real: Ponder beside a node. `npm run test:index`; npm test leaves it out.
 
@@ -28,6 +30,7 @@ import { expectRejection } from "../support/keeper.ts";
   let local: Local;
   let chain: Chain;
   let index: Index;
+  let postgres: Postgres | undefined;
   let trade: () => Promise<unknown>;
   const next = random(7);
 
@@ -51,6 +54,7 @@ import { expectRejection } from "../support/keeper.ts";
   });
   after(async () => {
     await index.stop();
+    await postgres?.remove();
     for (const server of servers.reverse()) await server.close();
     rmSync(directory, { recursive: true, force: true });
   });
@@ -72,7 +76,8 @@ import { expectRejection } from "../support/keeper.ts";
 
   async function start(): Promise<Index> {
     return startIndex(chain, {
-      ...{ rpc, directory, sampleBlocks: 5, pollMs: 200, logLevel: "warn" as const, port: await freePort() },
+      ...{ rpc, directory, sampleBlocks: 5, pollMs: 200, logLevel: "warn", port: await freePort() },
+      databaseUrl: postgres?.url,
     });
   }
 
@@ -161,6 +166,23 @@ import { expectRejection } from "../support/keeper.ts";
     await open(3);
     index = await start();
     await expectNoDifference();
+  });
+
+  it("is the same in PostgreSQL, and goes on there", async () => {
+    await index.stop();
+    postgres = await startPostgres();
+    index = await start();
+    await expectNoDifference();
+    await index.stop();
+    await open(3);
+    index = await start();
+    await expectNoDifference();
+    // What Ponder keeps of a chain's answers would be taken for another local chain's.
+    const client = new Client(postgres.url);
+    await client.connect();
+    const { rows } = await client.query("SELECT nspname FROM pg_namespace WHERE nspname = 'ponder_sync'");
+    await client.end();
+    expect(rows).to.deep.equal([]);
   });
 
   it("ends in plain words when the chain is reset, and is not started on a chain without the markets", async () => {
