@@ -1,5 +1,6 @@
 // The index's own process: Ponder, told what to index.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -42,9 +43,12 @@ export async function startIndex(
   out: "inherit" | "pipe" = "inherit",
 ): Promise<Index> {
   // Half as large again as all the rest: only who runs it installs it.
-  execFileSync(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "indexer"], {
+  // Not at once: a node may be in this process, and others wait for its answers.
+  const install = spawn(process.execPath, [join(ROOT, "scripts/ensure-install.mjs"), "indexer"], {
     stdio: ["ignore", 2, 2],
   });
+  const [code] = (await once(install, "exit")) as [number | null];
+  if (code !== 0) throw new Refusal(`the index could not be installed: exit code ${String(code)}`);
   await refuseBusyPort(options.port);
   const name = nameOf(chain, options.sampleBlocks);
   const home = join(options.directory, name);
