@@ -3,7 +3,14 @@ import * as tables from "ponder:schema";
 
 import { VaultAbi } from "../../sdk/src/abi/Vault.ts";
 import { LensAbi } from "../../sdk/src/abi/Lens.ts";
-import { type Change, type Ledger, Replay, type ReplayEvent, thresholdsOf } from "../../sdk/src/core.ts";
+import {
+  type Change,
+  type Ledger,
+  Replay,
+  type ReplayEvent,
+  ledgerOfWords,
+  thresholdsOf,
+} from "../../sdk/src/core.ts";
 import { type SceneMarket, replayMarket, scene } from "../scene.ts";
 import { tablesOf } from "./tables.ts";
 
@@ -264,7 +271,7 @@ async function ledgerAt(context: Context, vault: Hex, block: Hex): Promise<Ledge
   return lastLedger.ledger;
 }
 
-/** The market's own words at the end of the event's block: contracts/libraries/Market.sol, `Ledger`. */
+/** The market's own words at the end of the event's block. */
 async function ledgerOf({ client }: Context, vault: Hex): Promise<Ledger> {
   const [first, second] = (await Promise.all(
     [0n, 1n].map((slot) =>
@@ -274,16 +281,7 @@ async function ledgerOf({ client }: Context, vault: Hex): Promise<Ledger> {
       }),
     ),
   ).then((words) => words.map(BigInt))) as [bigint, bigint];
-  const bits = (word: bigint, at: bigint, width: bigint) => (word >> at) & ((1n << width) - 1n);
-  return {
-    borrowIndex: bits(first, 0n, 104n),
-    cash: bits(first, 104n, 112n),
-    rateAtTarget: bits(first, 216n, 40n),
-    debt: bits(second, 0n, 104n),
-    reserves: bits(second, 104n, 112n),
-    accruedAt: bits(second, 216n, 32n),
-    reserveFactor: bits(second, 248n, 8n),
-  };
+  return ledgerOfWords(first, second);
 }
 
 function marketOf({ log }: Seen): SceneMarket | undefined {

@@ -9,7 +9,7 @@ import {
   readEvents,
   readLogs,
 } from "@breakwater/sdk/chain";
-import { BORROW_INDEX_ONE, type Ledger, type Units } from "@breakwater/sdk/core";
+import { BORROW_INDEX_ONE, type Ledger, ledgerOfWords, type Units } from "@breakwater/sdk/core";
 import {
   InverseOracleAdapter__factory,
   IOracleAdapter__factory,
@@ -196,15 +196,7 @@ export async function readLedger({ provider }: Chain, vault: string, block: numb
       Promise.all([0, 1].map(async (at) => provider.getStorage(vault, LEDGER + at, block))),
     )
   ).map(BigInt) as [bigint, bigint];
-  return {
-    borrowIndex: bits(first, 0n, 104n),
-    cash: bits(first, 104n, 112n),
-    rateAtTarget: bits(first, 216n, 40n),
-    debt: bits(second, 0n, 104n),
-    reserves: bits(second, 104n, 112n),
-    accruedAt: bits(second, 216n, 32n),
-    reserveFactor: bits(second, 248n, 8n),
-  };
+  return ledgerOfWords(first, second);
 }
 
 /** A market before it was deployed has nothing. */

@@ -74,6 +74,20 @@ export interface Ledger {
   reserveFactor: bigint; // percent
 }
 
+/** The ledger in a market's first two words of storage (contracts/libraries/Market.sol). */
+export function ledgerOfWords(first: bigint, second: bigint): Ledger {
+  const bits = (word: bigint, at: bigint, width: bigint) => (word >> at) & ((1n << width) - 1n);
+  return {
+    borrowIndex: bits(first, 0n, 104n),
+    cash: bits(first, 104n, 112n),
+    rateAtTarget: bits(first, 216n, 40n),
+    debt: bits(second, 0n, 104n),
+    reserves: bits(second, 104n, 112n),
+    accruedAt: bits(second, 216n, 32n),
+    reserveFactor: bits(second, 248n, 8n),
+  };
+}
+
 /** A market beside its tables. */
 export interface MarketRecord {
   block: number; // of the last event, as the following
