@@ -148,6 +148,19 @@ export const lender = onchainTable(
 
 // ---------------------------------------------------------------- what was
 
+/** What the replay was given, as the chain has it: whoever replays for himself asks no node for it (`/logs`). */
+export const log = onchainTable(
+  "log",
+  (t) => ({
+    ...placed(t),
+    blockHash: t.hex().notNull(),
+    address: t.hex().notNull(),
+    topics: t.json().$type<string[]>().notNull(),
+    data: t.hex().notNull(),
+  }),
+  (table) => ({ pk: primaryKey({ columns: [table.block, table.logIndex] }) }),
+);
+
 /** What an owner, or whoever acted for him, did; and, after a wind-down, what settled it. */
 export const positionChange = onchainTable(
   "position_change",

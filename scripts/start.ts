@@ -262,7 +262,10 @@ async function main(): Promise<void> {
     const drill = openDrill(STEP_SECONDS);
     if (withWeb) {
       await built;
-      web = await serveWeb({ port: webPort, rpcUrl, deployment: local.addresses, drill });
+      web = await serveWeb({
+        ...{ port: webPort, rpcUrl, deployment: local.addresses, drill },
+        ...(index && { index: index.url }),
+      });
       say("web", `${web.url}: markets, positions, trades; works with any wallet in the browser`);
     }
 

@@ -23,7 +23,7 @@ type Args = Record<string, unknown>;
 interface Seen {
   args: Args;
   block: { number: bigint; timestamp: bigint; hash: Hex };
-  log: { address: Hex; logIndex: number };
+  log: { address: Hex; logIndex: number; topics: readonly (Hex | null)[]; data: Hex };
   transaction: { hash: Hex };
 }
 type Handler = (context: Context, event: Seen, name: string) => Promise<void>;
@@ -246,6 +246,11 @@ async function replay(
 ): Promise<{ change: Change; market: SceneMarket; borrowIndex: bigint; threshold: bigint }> {
   if (!market) throw new Error(`no market is at ${event.log.address}`);
   const rows = tablesOf(context.db, market, event.block.hash);
+  const { address, topics, data } = event.log;
+  await context.db.insert(tables.log).values({
+    ...{ ...placed(event), blockHash: event.block.hash, address, data },
+    topics: topics.filter((topic) => topic !== null),
+  });
   const seen: ReplayEvent = {
     ...{ address: event.log.address, name, args: event.args },
     ...{ block: Number(event.block.number), logIndex: event.log.logIndex },

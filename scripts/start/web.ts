@@ -57,6 +57,8 @@ export interface WebOptions {
   rpcUrl: string;
   /** What /addresses.json gives, with the node's address; undefined: there is none. */
   deployment: object | undefined;
+  /** The address of an index, whose logs the page may ask for here: its policy allows no other server than the node. */
+  index?: string;
   drill?: Drill;
 }
 
@@ -77,7 +79,7 @@ const TYPES: Record<string, string> = {
 const MOST_BYTES = 1_000;
 
 /** Serves web/dist; `port` 0 takes any that is free. */
-export async function serveWeb({ port, rpcUrl, deployment, drill }: WebOptions): Promise<WebServer> {
+export async function serveWeb({ port, rpcUrl, deployment, index, drill }: WebOptions): Promise<WebServer> {
   let url = "";
   const server = createServer((request, response) => {
     respond(request, response).catch((error: unknown) => {
@@ -89,15 +91,20 @@ export async function serveWeb({ port, rpcUrl, deployment, drill }: WebOptions):
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(headersFor(rpcUrl))) response.setHeader(name, value);
     const { method = "GET", headers } = request;
-    const { pathname } = new URL(request.url ?? "/", url);
+    const { pathname, searchParams } = new URL(request.url ?? "/", url);
     // Another name for this address is another site's attempt to be taken for this one.
     if (!isOwnHost(headers.host)) return answer(response, 403, { words: "this server has another name" });
     if (pathname === "/drill") return answerDrill(request, response);
     if (method !== "GET" && method !== "HEAD") return answer(response, 405, { words: "only GET" });
     if (pathname === "/addresses.json") {
       if (deployment === undefined) return answer(response, 404, { words: "nothing is deployed" });
-      return answer(response, 200, { ...deployment, rpcUrl });
+      return answer(response, 200, {
+        ...deployment,
+        rpcUrl,
+        ...(index !== undefined && { index: "./index" }),
+      });
     }
+    if (pathname === "/index/logs") return answerLogs(searchParams, response);
     const path = pathname === "/" ? "/index.html" : pathname;
     const type = TYPES[extname(path)];
     const file = join(dist, path);
@@ -130,6 +137,13 @@ export async function serveWeb({ port, rpcUrl, deployment, drill }: WebOptions):
       return answer(response, 409, { words: (error as Error).message });
     }
     return answer(response, 202, drill.state());
+  }
+
+  async function answerLogs(asked: URLSearchParams, response: ServerResponse): Promise<void> {
+    if (index === undefined) return answer(response, 404, { words: "no index runs here" });
+    const told = await fetch(`${index}/logs?${asked.toString()}`).catch(() => undefined);
+    if (!told) return answer(response, 502, { words: "the index does not answer" });
+    return answer(response, told.status, await told.json().catch(() => ({ words: "the index stutters" })));
   }
 
   function isOwnHost(host: string | undefined): boolean {

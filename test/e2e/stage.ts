@@ -56,6 +56,8 @@ export interface StageOptions {
   drill?: (local: Local) => Drill;
   /** Serves no addresses.json. */
   isEmpty?: boolean;
+  /** The address of an index of this deployment, once it has all that there is. */
+  index?: (local: Local, rpcUrl: string) => Promise<string>;
 }
 
 export async function openStage({
@@ -63,6 +65,7 @@ export async function openStage({
   seed = 1,
   drill,
   isEmpty = false,
+  index,
 }: StageOptions = {}): Promise<Stage> {
   const server = await network.createServer("default", HOST, 0);
   const { port } = await server.listen();
@@ -88,6 +91,7 @@ export async function openStage({
     rpcUrl,
     deployment: isEmpty ? undefined : local.addresses,
     ...(drill && { drill: drill(local) }),
+    ...(index && { index: await index(local, rpcUrl) }),
   });
   const browser = await openBrowser();
   const troubles: string[] = [];

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { expect } from "chai";
-import { MaxUint256 } from "ethers";
+import { JsonRpcProvider, MaxUint256 } from "ethers";
 import { network } from "hardhat";
 import { Client } from "pg";
+
+import { connect, openHistory, openMarkets } from "@breakwater/sdk/chain";
 
 import { writeAddresses } from "../../deploy/deploy.ts";
 import { type Local, deployLocal } from "../../deploy/local.ts";
@@ -16,8 +17,20 @@ import { checkIndex } from "../../scripts/index/check.ts";
 import { type Index, indexed, startIndex } from "../../scripts/index/ponder.ts";
 import { type Chain, openChain } from "../../scripts/index/scene.ts";
 import { fundLenders, openPositions, planOpenings } from "../../scripts/start/book.ts";
+import { serveWeb } from "../../scripts/start/web.ts";
 import { expectRejection } from "../support/keeper.ts";
+import { freePort } from "../support/port.ts";
 import { type Postgres, startPostgres } from "../support/postgres.ts";
+
+/** Counts how many blocks it is asked for. */
+class CountingProvider extends JsonRpcProvider {
+  blocks = 0;
+
+  override async send(method: string, parameters: unknown[]): Promise<unknown> {
+    if (method === "eth_getBlockByNumber") this.blocks++;
+    return super.send(method, parameters);
+  }
+}
 
 // The index for real: Ponder beside a node. `npm run test:index`; npm test leaves it out.
 
@@ -148,6 +161,39 @@ import { type Postgres, startPostgres } from "../support/postgres.ts";
     expect(positionNows!.items).to.have.length(3);
   });
 
+  it("has the logs for the page's history, which is the same as without it", async () => {
+    const web = await serveWeb({ port: 0, rpcUrl: rpc, deployment: local.addresses, index: index.url });
+    try {
+      const served = (await (await fetch(`${web.url}/addresses.json`)).json()) as { index?: string };
+      const url = new URL(served.index!, `${web.url}/`).href;
+      const provider = new CountingProvider(rpc, undefined, { staticNetwork: true, cacheTimeout: -1 });
+      const contracts = connect(local.addresses, provider);
+      const block = await provider.getBlockNumber();
+      await indexed(index, block);
+      const markets = await (await openMarkets(contracts, provider))(block);
+      const told = async (owner: string, index?: string) => {
+        provider.blocks = 0;
+        const entries = await openHistory(contracts, owner, index)(markets, block);
+        return { entries, blocks: provider.blocks };
+      };
+      const owners = local.signers.others.slice(4);
+      const kinds = new Set<string>();
+      for (const { address } of owners) {
+        const [alone, indexed] = [await told(address), await told(address, url)];
+        expect(indexed.entries).to.deep.equal(alone.entries);
+        expect(indexed.blocks).to.be.lessThan(5).and.lessThan(alone.blocks);
+        for (const { kind } of alone.entries) kinds.add(kind);
+      }
+      expect(kinds).to.include("liquidation").and.include("seizure");
+      provider.destroy();
+
+      expect((await fetch(`${url}/logs?from=1&to=many`)).status).to.equal(400);
+      expect((await fetch(`${web.url}/index/graphql`)).status).to.equal(404);
+    } finally {
+      await web.close();
+    }
+  });
+
   it("follows the chain when it goes back", async () => {
     const snapshot = await request("evm_snapshot");
     await open(6);
@@ -195,11 +241,3 @@ import { type Postgres, startPostgres } from "../support/postgres.ts";
     );
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => void server.close(() => resolve()));
-  return port;
-}

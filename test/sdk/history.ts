@@ -1,3 +1,6 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
 import { expect } from "chai";
 import { network } from "hardhat";
 import { MaxUint256 } from "ethers";
@@ -145,6 +148,95 @@ describe("SDK: an account's history and costs", function () {
     expect(lines).to.have.length(entries.length + 2);
     expect(new Set(lines.slice(0, -1).map((line) => line.split(",").length)).size).to.equal(1);
     expect(lines[3]!.split(",").slice(3, 6)).to.deep.equal(["weth-usdc", "0", "liquidation"]);
+  });
+
+  it("tells the same with an index that is down, stutters, follows another chain or leaves something out", async () => {
+    const { contracts, local, readMarkets, trader, open, liquidate, setPrice } =
+      await networkHelpers.loadFixture(fixture);
+    const { provider } = connection.ethers;
+    await open(trader, 0n, 10n * ETH, 15_000n * USDC);
+    await open(trader, 1n, 10n * ETH, 11_000n * USDC);
+    await setPrice("1720");
+    await liquidate();
+    const block = await provider.getBlockNumber();
+    const markets = await readMarkets("latest");
+    const expected = await openHistory(contracts, trader.address)(markets, block);
+    expect(expected.map(({ kind }) => kind)).to.deep.equal(["open", "open", "liquidation"]);
+
+    const address = [...local.addresses.markets.map(({ vault }) => vault), local.contracts.insurance];
+    interface Row {
+      block: number;
+      blockHash: string;
+    }
+    const logsUntil = async (until: number) => {
+      const asked = await Promise.all(
+        address.map(async (one) => provider.getLogs({ address: one, fromBlock: 0, toBlock: until })),
+      );
+      const rows = asked.flat().map(async (log) => ({
+        ...{ address: log.address, topics: log.topics, data: log.data, logIndex: log.index },
+        ...{ block: log.blockNumber, transaction: log.transactionHash, blockHash: log.blockHash },
+        timestamp: (await log.getBlock()).timestamp,
+      }));
+      return (await Promise.all(rows)).sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);
+    };
+    const [whole, early] = [await logsUntil(block), await logsUntil(block - 5)];
+    const without = (name: string) => {
+      const { topicHash } = local.markets["weth-usdc"]!.vault.interface.getEvent(name as "Adjust");
+      return whole.filter(({ topics }) => topics[0] !== topicHash);
+    };
+    const answer: { status?: number; body: (from: number, to: number) => unknown } = { body: () => "" };
+    const between = (rows: readonly Row[]) => (from: number, to: number) => ({
+      logs: rows.filter((row) => row.block >= from && row.block <= to),
+      until: to,
+    });
+    let asked = 0;
+    const server = createServer((request, response) => {
+      asked++;
+      const { searchParams } = new URL(request.url!, "http://localhost");
+      const [from, to] = [Number(searchParams.get("from")), Number(searchParams.get("to"))];
+      response.writeHead(answer.status ?? 200).end(JSON.stringify(answer.body(from, to)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const openWith = () => openHistory(contracts, trader.address, url);
+    try {
+      for (const body of [
+        between(whole),
+        between(early),
+        between([]),
+        // Whole blocks only, as many as fit.
+        (from: number, to: number) => between(whole)(from, Math.min(to, from + 40)),
+        between(whole.map((row) => ({ ...row, blockHash: `0x${"0".repeat(64)}` }))),
+        () => ({ logs: [{ block: "many" }], until: 0 }),
+        () => ({ logs: [], until: 0 }),
+        () => ({ error: "no" }),
+      ]) {
+        answer.body = body;
+        asked = 0;
+        expect(await openWith()(markets, block)).to.deep.equal(expected);
+        expect(asked).to.be.greaterThan(0);
+      }
+      answer.status = 503;
+      expect(await openWith()(markets, block)).to.deep.equal(expected);
+      answer.status = 200;
+
+      // What it tells is what counts, where its last block is the node's.
+      answer.body = between(whole.map((row) => ({ ...row, timestamp: row.timestamp + 1 })));
+      const later = expected.map((entry) => ({ ...entry, time: entry.time + 1 }));
+      expect(await openWith()(markets, block)).to.deep.equal(later);
+
+      // Lenders without deposits: the replay sees that something is missing, and the index is not asked again.
+      answer.body = between(without("Deposit"));
+      const history = openWith();
+      const failed = await history(markets, block).catch((error: unknown) => error);
+      expect(failed).to.be.instanceOf(Error);
+      asked = 0;
+      expect(await history(markets, block)).to.deep.equal(expected);
+      expect(asked).to.equal(0);
+    } finally {
+      server.close();
+    }
+    expect(await openWith()(markets, block)).to.deep.equal(expected);
   });
 
   it("adds up what a trade costs, in what the pair is priced in", async () => {

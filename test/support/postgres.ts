@@ -1,13 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { Client } from "pg";
+
+import { freePort } from "./port.ts";
 
 // A real PostgreSQL of the test's own: this machine's, or the one that npm carries.
 
@@ -81,14 +81,6 @@ function unprivileged(): { uid?: number; gid?: number } {
     }
   }
   throw new Error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => void server.close(() => resolve()));
-  return port;
 }
 
 async function answers(url: string, server: ChildProcess): Promise<void> {

@@ -25,7 +25,7 @@ export function usePositions(owner: string | undefined): Reading<AccountPosition
 
 export function useHistory(owner: string) {
   const { chain, snapshot } = useChain();
-  const history = useMemo(() => openHistory(chain.contracts, owner), [chain, owner]);
+  const history = useMemo(() => openHistory(chain.contracts, owner, chain.index), [chain, owner]);
   return useRead(`history ${owner}`, async (_, block) => history(snapshot.markets, block));
 }
 

@@ -18,6 +18,8 @@ export interface Chain {
   addresses: Addresses;
   /** Of the node that the page reads from; a wallet that does not know the chain is offered it. */
   rpcUrl: string;
+  /** Where an index of this deployment answers, if one runs. */
+  index?: string;
   /** A chain of this machine's: it has a drill. */
   isLocal: boolean;
   provider: JsonRpcProvider;
@@ -70,29 +72,33 @@ export async function followChain(): Promise<never> {
 
 class Absent extends Error {}
 
-async function fetchDeployment(): Promise<{ addresses: Addresses; rpcUrl: string }> {
+type Deployment = Pick<Chain, "addresses" | "rpcUrl" | "index">;
+
+async function fetchDeployment(): Promise<Deployment> {
   const response = await fetch("./addresses.json", { cache: "no-store" }).catch(() => undefined);
   if (!response?.ok || !/json/.test(response.headers.get("content-type") ?? "")) {
     throw new Absent("This server has no addresses.json: nothing is deployed here yet.");
   }
   try {
-    const json = (await response.json()) as { rpcUrl?: unknown };
+    const json = (await response.json()) as { rpcUrl?: unknown; index?: unknown };
     const addresses = parseAddresses(json);
     if (typeof json.rpcUrl !== "string") throw new Error("addresses: rpcUrl must be the node's address");
-    return { addresses, rpcUrl: json.rpcUrl };
+    const { rpcUrl, index } = json;
+    return { addresses, rpcUrl, ...(typeof index === "string" && { index }) };
   } catch (error) {
     throw new Absent(`This server's addresses.json cannot be used. ${(error as Error).message}`);
   }
 }
 
 /** Ends when the chain turns out to be another one than before: then the addresses are read anew. */
-async function followDeployment({ addresses, rpcUrl }: { addresses: Addresses; rpcUrl: string }) {
+async function followDeployment(deployment: Deployment) {
+  const { addresses, rpcUrl } = deployment;
   const network = Network.from(addresses.chainId);
   const provider = new JsonRpcProvider(rpcUrl, network, { staticNetwork: network });
   try {
     const contracts = connect(addresses, provider);
     const isLocal = addresses.chainId === LOCAL_CHAIN;
-    const chain: Chain = { addresses, rpcUrl, isLocal, provider, contracts };
+    const chain: Chain = { ...deployment, isLocal, provider, contracts };
     let read: Awaited<ReturnType<typeof openMarkets>>;
     try {
       const answered = BigInt((await provider.send("eth_chainId", [])) as string);

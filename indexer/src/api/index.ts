@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { client, graphql, sql } from "ponder";
+import { and, client, graphql, gte, lte, sql } from "ponder";
 import { db } from "ponder:api";
 import schema from "ponder:schema";
 
@@ -23,6 +23,24 @@ app.get("/state/:vault", async (c) => {
         FROM ${schema.lender} l WHERE l.market = m.vault) AS lenders
     FROM ${schema.market} m WHERE vault = ${vault}`);
   return rows.length === 0 ? c.json({ error: `no market at ${vault}` }, 404) : c.json(rows[0]);
+});
+
+const MOST_LOGS = 5_000;
+
+/** The logs of the markets' events from one block to another, or up to `until`: of whole blocks. */
+app.get("/logs", async (c) => {
+  const [from, to] = ["from", "to"].map((name) => Number(c.req.query(name) ?? NaN)) as [number, number];
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to))
+    return c.json({ error: "from and to must be numbers of blocks" }, 400);
+  const { log } = schema;
+  const rows = await db
+    .select()
+    .from(log)
+    .where(and(gte(log.block, from), lte(log.block, to)))
+    .orderBy(log.block, log.logIndex)
+    .limit(MOST_LOGS + 1);
+  const until = rows.length > MOST_LOGS ? rows.at(-1)!.block - 1 : to;
+  return c.json({ logs: rows.filter(({ block }) => block <= until), until });
 });
 
 export default app;

@@ -107,17 +107,36 @@ export async function readEvents<const N extends EventName>(
     names.flatMap((name) => abi.getEvent(name)?.topicHash ?? []),
   );
   const filter = { address: [...emitters.keys()], topics: [[...new Set(topics)]] };
-  const logs = await readLogs(providerOf(contracts), filter, from, to);
-  return logs.flatMap(({ address, topics: indexed, data, blockNumber, transactionHash, index }) => {
-    const { abi, contract, market } = emitters.get(getAddress(address))!;
+  return eventsOf(emitters, names, await readLogs(providerOf(contracts), filter, from, to));
+}
+
+/** Those of the logs that are the protocol's events of these names. */
+export function parseEvents<const N extends EventName>(
+  contracts: Contracts,
+  names: readonly N[],
+  logs: readonly RawLog[],
+): ProtocolEvent<N>[] {
+  return eventsOf(emittersOf(contracts), names, logs);
+}
+
+export type RawLog = Pick<Log, "address" | "topics" | "data" | "blockNumber" | "transactionHash" | "index">;
+
+function eventsOf<const N extends EventName>(
+  emitters: ReadonlyMap<string, Emitter>,
+  names: readonly N[],
+  logs: readonly RawLog[],
+): ProtocolEvent<N>[] {
+  return logs.flatMap(({ address, topics, data, blockNumber, transactionHash, index }) => {
+    const emitter = emitters.get(getAddress(address));
     // Another contract's event may share its topic with one of these.
-    const parsed = abi.parseLog({ topics: indexed, data });
-    if (!parsed || !names.includes(parsed.name as N)) return [];
+    const parsed = emitter?.abi.parseLog({ topics, data });
+    if (!emitter || !parsed || !names.includes(parsed.name as N)) return [];
+    const { contract, market } = emitter;
     const event = {
       contract,
       name: parsed.name,
       args: parsed.args.toObject(true),
-      address,
+      address: getAddress(address),
       ...(market !== undefined && { market }),
       block: blockNumber,
       transaction: transactionHash,

@@ -7,6 +7,7 @@ import { REPLAYED_EVENTS, Replay, memoryTables, thresholdsOf } from "../core/rep
 import { formatAmount, formatPrice, valueInDebt } from "../core/units.ts";
 import { type Contracts, providerOf } from "./connect.ts";
 import { type EventName, type ProtocolEvent, readEvents } from "./events.ts";
+import { readIndexed } from "./indexed.ts";
 import { type MarketReading, PRICE_STATES, type PriceState } from "./markets.ts";
 
 // What became of an account's positions, liquidations included: those have no event of their own, so the markets are
@@ -45,14 +46,22 @@ interface Told {
   subs: Set<bigint>;
 }
 
-/** Tells an account's history, oldest first; each reading asks only for what is new since the last one. */
-export function openHistory(contracts: Contracts, owner: string) {
+/** An index is asked for more blocks than this; the node has the last ones sooner. */
+const FEW_BLOCKS = 50;
+
+/**
+ * Tells an account's history, oldest first; each reading asks only for what is new since the last one. What an index at
+ * `index` knows is taken from there, all else from the node; it tells the same without one.
+ */
+export function openHistory(contracts: Contracts, owner: string, index?: string) {
   const { addresses, insurance } = contracts;
   const markets = new Map<string, Told>();
   let entries: HistoryEntry[] = [];
   let next = addresses.startBlock;
   /** Of the last block that was read. */
   let hash: string | undefined;
+  /** Until it tells what cannot be. */
+  let isTrusted = index !== undefined;
 
   const forget = () => {
     markets.clear();
@@ -68,8 +77,14 @@ export function openHistory(contracts: Contracts, owner: string) {
     // What was read of blocks that a reorganisation has taken back is void.
     if (hash !== undefined && (await providerOf(contracts).getBlock(next - 1))?.hash !== hash) forget();
     const fund = await insurance.getAddress();
-    const events = await readEvents(contracts, EVENTS, next, block);
-    const [times, last] = await Promise.all([timesOf(contracts, events), blockOf(contracts, block)]);
+    const asksIndex = isTrusted && block - next > FEW_BLOCKS;
+    const indexed = asksIndex
+      ? await readIndexed(contracts, EVENTS, next, block, index!).catch(() => undefined)
+      : undefined;
+    const late = await readEvents(contracts, EVENTS, indexed ? indexed.until + 1 : next, block);
+    const events = [...(indexed?.events ?? []), ...late];
+    const [lateTimes, last] = await Promise.all([timesOf(contracts, late), blockOf(contracts, block)]);
+    const times = new Map([...(indexed?.times ?? []), ...lateTimes]);
     try {
       for (const reading of readings) {
         const { vault } = reading.addresses;
@@ -87,8 +102,9 @@ export function openHistory(contracts: Contracts, owner: string) {
         }
       }
     } catch (error) {
-      // Half of it may be told: the next reading begins anew.
+      // Half of it may be told: the next reading begins anew, and does not ask again whoever left something out.
       forget();
+      if (indexed) isTrusted = false;
       throw error;
     }
     next = block + 1;
