@@ -55,6 +55,37 @@ export function niceScale(least: number, most: number): { low: number; high: num
 
 // ------------------------------------------------------------------ drawing
 
+export interface Drawing {
+  title: string;
+  subtitle: string;
+  /** At the bottom. */
+  note?: string;
+  width: number;
+  height: number;
+  /** Where title, subtitle and note begin. */
+  left: number;
+}
+
+const FONTS = "Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
+
+/** A self-contained SVG. */
+export function drawing(
+  { title, subtitle, note, width, height, left }: Drawing,
+  content: readonly string[],
+): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="${FONTS}" role="img">
+<title>${escape(title)}</title>
+<desc>${escape(subtitle)}</desc>
+<rect width="${width}" height="${height}" fill="#ffffff"/>
+${text(left, 46, title, { size: 22, weight: 700 })}
+${text(left, 71, subtitle, { size: 14, color: SOFT })}
+${content.join("\n")}
+${note === undefined ? "" : text(left, height - 14, note, { size: 11.5, color: SOFT })}
+</svg>
+`;
+}
+
 export function polyline(xs: number[], ys: number[]): string {
   return xs.map((x, i) => `${round(x)},${round(ys[i]!)}`).join(" ");
 }

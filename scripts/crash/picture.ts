@@ -1,5 +1,5 @@
 // The picture of a comparison: a self-contained SVG, a panel for each figure and a bar for each rule. Pure.
-import { escape, GRID, INK, line, niceScale, round, SOFT, text } from "../chart.ts";
+import { GRID, INK, line, niceScale, round, SOFT, text, drawing } from "../chart.ts";
 import { money } from "./result.ts";
 import type { Outcome } from "./simulate.ts";
 
@@ -52,17 +52,7 @@ export function drawPicture({ title, subtitle, note, outcomes }: Picture): strin
   const panels = PANELS.map((panel, i) =>
     drawPanel(panel, outcomes, LEFT + (i % 2) * (PANEL + 20), TOP + Math.floor(i / 2) * panelHeight),
   );
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif" role="img">
-<title>${escape(title)}</title>
-<desc>${escape(subtitle)}</desc>
-<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-${text(LEFT, 46, title, { size: 21, weight: 700 })}
-${text(LEFT, 72, subtitle, { size: 14, color: SOFT })}
-${panels.join("\n")}
-${text(LEFT, height - 14, note, { size: 11.5, color: SOFT })}
-</svg>
-`;
+  return drawing({ title, subtitle, note, width: WIDTH, height, left: LEFT }, panels);
 }
 
 function drawPanel(

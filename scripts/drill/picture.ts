@@ -1,6 +1,5 @@
 // The picture of a drill: a self-contained SVG of price, debt outstanding, debt cleared and bad debt. Pure.
 import {
-  escape,
   GRID,
   INK,
   line,
@@ -12,6 +11,8 @@ import {
   text,
   timeTicks,
   type TimeTick,
+  drawing,
+  escape,
 } from "../chart.ts";
 
 /** What the picture shows of one step; dollars. A figure leaves bigint only here, where it is drawn. */
@@ -80,18 +81,9 @@ export function drawPicture(picture: Picture): string {
     y += panel.height + BETWEEN;
     return svg;
   });
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif" role="img">
-<title>${escape(picture.title)}</title>
-<desc>${escape(picture.subtitle)}</desc>
-<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-${text(LEFT, 46, picture.title, { size: 24, weight: 700 })}
-${text(LEFT, 70, picture.subtitle, { size: 14, color: SOFT })}
-${drawFigures(picture.figures)}
-${drawn.join("\n")}
-${text(LEFT, height - 14, picture.note, { size: 11.5, color: SOFT })}
-</svg>
-`;
+  const { title, subtitle, note } = picture;
+  const content = [drawFigures(picture.figures), ...drawn];
+  return drawing({ title, subtitle, note, width: WIDTH, height, left: LEFT }, content);
 }
 
 function panelsOf(points: Point[]): Panel[] {

@@ -1,6 +1,5 @@
 // The picture of a simulation: price, imbalance and cost of each side, with funding and without. Pure.
 import {
-  escape,
   GRID,
   INK,
   line,
@@ -11,6 +10,8 @@ import {
   stairs,
   text,
   timeTicks,
+  drawing,
+  escape,
 } from "../chart.ts";
 import { type Hour, imbalanceOfHour } from "./simulate.ts";
 
@@ -71,18 +72,8 @@ export function drawFunding(picture: Picture): string {
       text(LEFT + i * step, 112, value, { size: 19, weight: 600 }) +
       text(LEFT + i * step, 131, label, { size: 12, color: SOFT }),
   );
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif" role="img">
-<title>${escape(picture.title)}</title>
-<desc>${escape(picture.subtitle)}</desc>
-<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-${text(LEFT, 46, picture.title, { size: 24, weight: 700 })}
-${text(LEFT, 71, picture.subtitle, { size: 14, color: SOFT })}
-${figures.join("\n")}
-${drawn.join("\n")}
-${text(LEFT, height - 12, picture.note, { size: 11.5, color: SOFT })}
-</svg>
-`;
+  const { title, subtitle, note } = picture;
+  return drawing({ title, subtitle, note, width: WIDTH, height, left: LEFT }, [...figures, ...drawn]);
 }
 
 function panelsOf({ without, with: funded, deadBand }: Picture): Panel[] {

@@ -1,5 +1,5 @@
 // The picture of a calibration: leverage offered against the bad debt to expect, a curve for each cap. Pure.
-import { escape, GRID, INK, line, niceScale, polyline, round, SOFT, text } from "../chart.ts";
+import { GRID, INK, line, niceScale, polyline, round, SOFT, text, drawing, escape } from "../chart.ts";
 
 interface Spot {
   leverage: number;
@@ -109,14 +109,5 @@ export function drawFrontier({ title, subtitle, confidence, epsilon, curves, mar
     );
     svg.push(text(legend + 28, top, label, { size: 13, color: SOFT }));
   });
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif" role="img">
-<title>${escape(title)}</title>
-<desc>${escape(subtitle)}</desc>
-<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
-${text(LEFT, 46, title, { size: 22, weight: 700 })}
-${text(LEFT, 71, subtitle, { size: 14, color: SOFT })}
-${svg.join("\n")}
-</svg>
-`;
+  return drawing({ title, subtitle, width: WIDTH, height: HEIGHT, left: LEFT }, svg);
 }

@@ -1,7 +1,7 @@
 // The picture of an exposure: where the debt stands, what a fall makes of it, and what a day may bring. Pure.
 import { formatAmount } from "@breakwater/sdk/core";
 
-import { escape, GRID, line, niceScale, polyline, round, SOFT, text } from "../chart.ts";
+import { GRID, line, niceScale, polyline, round, SOFT, text, drawing } from "../chart.ts";
 import type { Exposure } from "./exposure.ts";
 import { ONE_IN } from "./losses.ts";
 
@@ -113,18 +113,9 @@ export function drawExposure(e: Exposure, note: string): string {
         e.reverse.within
           .map(({ hours, any }) => (any === undefined ? "" : `, ${any} % within ${hours} h`))
           .join("");
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif" role="img">
-<title>${escape(`Exposure of ${e.market}`)}</title>
-<desc>${escape(subtitle)}</desc>
-<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-${text(LEFT, 46, `Exposure of ${e.market}`, { size: 24, weight: 700 })}
-${text(LEFT, 71, subtitle, { size: 14, color: SOFT })}
-${text(LEFT, 93, reverse, { size: 14, color: SOFT })}
-${panels.join("\n")}
-${text(LEFT, height - 14, note, { size: 11.5, color: SOFT })}
-</svg>
-`;
+  const reverseLine = text(LEFT, 93, reverse, { size: 14, color: SOFT });
+  const title = `Exposure of ${e.market}`;
+  return drawing({ title, subtitle, note, width: WIDTH, height, left: LEFT }, [reverseLine, ...panels]);
 }
 
 function drawBars(frame: Frame, bars: { at: number; value: number }[]): string {
