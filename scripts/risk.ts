@@ -11,7 +11,7 @@ import { DEFAULT_RPC, openRpcDesk } from "./desk/chain.ts";
 import { PriceFileError } from "./drill/path.ts";
 import { accountOf, accountText } from "./risk/account.ts";
 import { generatedSubject } from "./risk/bench.ts";
-import { addCalibrate } from "./risk/calibration.ts";
+import { addCalibrate } from "./risk/calibration-command.ts";
 import {
   type Assumptions,
   type Exposure,

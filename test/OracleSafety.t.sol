@@ -6,6 +6,7 @@ import {FixedPointMathLib} from "solady/src/utils/FixedPointMathLib.sol";
 import {FeedConfig, OracleAdapter, OracleConfig} from "../contracts/OracleAdapter.sol";
 import {InverseOracleAdapter} from "../contracts/InverseOracleAdapter.sol";
 import {IOracleAdapter, Price, PriceState} from "../contracts/interfaces/IOracleAdapter.sol";
+import {Grid} from "../contracts/libraries/Grid.sol";
 import {SettableFeed} from "../contracts/mocks/SettableFeed.sol";
 import {Test} from "./support/Vm.sol";
 
@@ -131,6 +132,41 @@ contract OracleSafetyTest is Test {
         assertLe(one - one / steps - 20, many, "hidden");
     }
 
+    /// @dev v' = r²·day/(T + t), rounded up: seen where that makes a square of it.
+    function test_theVarianceOfAReturnIsRoundedUp() public {
+        uint256 price = (PRICE * 9) / 10;
+        (int24 before, ) = Grid.floor((PRICE << 128) / USD, 1);
+        (int24 afterwards, ) = Grid.floor((price << 128) / USD, 1);
+        int256 r = int256(afterwards) - before;
+        (uint256 time, uint256 root) = _squareFrom(uint256(r * r) * 1 days, SAMPLE);
+        _pass(time);
+        _round(price, price);
+        (uint256 perDay, ) = _adapter.volatility();
+        assertEq(perDay, root, "the root of what is rounded up");
+    }
+
+    /// @dev And so is what time leaves of a volatility between samples.
+    function test_theVarianceThatIsLeftIsRoundedUp() public {
+        _pass(60);
+        _round((PRICE * 9) / 10, (PRICE * 9) / 10);
+        (uint256 most, ) = _adapter.volatility();
+        (uint256 time, uint256 root) = _squareFrom(most * most * PERIOD, SAMPLE);
+        _pass(time - 60);
+        _round(PRICE, PRICE);
+        (uint256 perDay, ) = _adapter.volatility();
+        assertEq(perDay, root, "the root of what is rounded up");
+    }
+
+    /// @dev The first time from `time` on after which `amount` / (T + time), rounded up, is a square and was none before.
+    function _squareFrom(uint256 amount, uint256 time) private pure returns (uint256, uint256) {
+        for (; ; time++) {
+            uint256 up = Math.ceilDiv(amount, PERIOD + time);
+            uint256 root = Math.sqrt(up);
+            if (root * root == up && amount % (PERIOD + time) != 0) return (time, root);
+        }
+        revert("no square");
+    }
+
     function test_aRoundGoingBackOrANewPhaseIsANewRound() public {
         for (uint256 i = 0; i < 3; i++) {
             _pass(SAMPLE);
@@ -205,6 +241,9 @@ contract OracleSafetyTest is Test {
         assertEq(price.low, (low << 128) / USD, "low");
         assertEq(price.high, (low << 128) / USD, "high");
         assertEq(_adapter.vetoLeft(), 0, "nothing left");
+        uint256 inverse = Math.mulDiv(1 << 128, USD, PRICE);
+        assertLe(_mirror.read().low, inverse, "the mirror's lenders");
+        assertLe(inverse, _mirror.read().low + 2, "are paid as before");
         _adapter.update();
         // Agreement does not give it back at once.
         _answers(PRICE, PRICE);
@@ -230,6 +269,23 @@ contract OracleSafetyTest is Test {
             price.high >= inverse && price.high <= inverse + 2,
             "the mirror liquidates at the primary's"
         );
+        assertTrue(keccak256(abi.encode(_mirror.update())) == keccak256(abi.encode(price)), "recorded");
+        price = _adapter.read();
+        assertTrue(keccak256(abi.encode(_adapter.update())) == keccak256(abi.encode(price)), "as it is read");
+    }
+
+    /// @dev A primary beyond the band counts with two rounds: each market with the end that liquidates.
+    function test_aSpentVetoGivesWayToTheRangeOfTwoRounds() public {
+        _answers((PRICE * 107) / 100, PRICE);
+        _adapter.update();
+        _watch(7 hours, _adapter);
+        uint256 lower = (PRICE * 130) / 100;
+        _answers(lower, PRICE);
+        _answers((PRICE * 135) / 100, PRICE);
+        uint256 inverse = Math.mulDiv(1 << 128, USD, lower);
+        Price memory price = _mirror.read();
+        assertTrue(price.high >= inverse && price.high <= inverse + 2, "mirrored");
+        assertEq(_adapter.read().high, (((PRICE * 135) / 100) << 128) / USD, "and not");
     }
 
     function test_whatNobodySawSpendsNoMoreThanTenMinutes() public {
@@ -286,6 +342,38 @@ contract OracleSafetyTest is Test {
         (, uint32 time, , , OracleAdapter.Seen seen, ) = _adapter.lastFresh();
         assertTrue(seen == OracleAdapter.Seen.Fresh, "seen");
         assertEq(time, _now, "when");
+    }
+
+    /// @dev The round in which both agreed is a sample already: no return is counted twice.
+    function test_theSameRoundIsNoSampleAfterAnOutage() public {
+        _pass(SAMPLE);
+        _round((PRICE * 102) / 100, (PRICE * 102) / 100);
+        (uint256 low, uint256 high) = _adapter.earlier();
+        _second.setReverting(true);
+        _adapter.update();
+        _second.setReverting(false);
+        _pass(SAMPLE);
+        _adapter.update();
+        (uint256 nextLow, uint256 nextHigh) = _adapter.earlier();
+        assertTrue(nextLow == low && nextHigh == high, "the sample before the last");
+    }
+
+    /// @dev Wherever in its tick the lower source is, and however little above it the higher one.
+    function test_earlierContainsWhatWasSampled() public {
+        uint256 price = PRICE;
+        for (uint256 i = 0; i < 30; i++) {
+            _pass(SAMPLE);
+            _round(price, price + (price * 9) / 100_000);
+            (uint256 low, uint256 high) = (
+                (price << 128) / USD,
+                ((price + (price * 9) / 100_000) << 128) / USD
+            );
+            price += PRICE / 700;
+            _pass(SAMPLE);
+            _round(price, price);
+            (uint256 from, uint256 to) = _adapter.earlier();
+            assertTrue(from <= low && to >= high, "contained");
+        }
     }
 
     function test_earlierSpansBothSourcesAndIsNothingBeforeASample() public {
@@ -407,6 +495,12 @@ contract OracleSafetyTest is Test {
         }
         VM.mockCall(address(_first), ask, abi.encode(before, PRICE, 1, 1));
         assertTrue(_adapter.read().state == PriceState.Dead, "a word is missing");
+        // Before round 0 there is none, whatever the feed answers.
+        uint256[5] memory none = [uint256(0), (PRICE * 95) / 100, _now, _now, 0];
+        VM.mockCall(address(_first), abi.encodeCall(_first.latestRoundData, ()), abi.encode(none));
+        words = [type(uint256).max, PRICE, 1, 1, 1];
+        VM.mockCall(address(_first), abi.encodePacked(_first.getRoundData.selector), abi.encode(words));
+        assertTrue(_adapter.read().state == PriceState.Dead, "the first round");
     }
 
     // ------------------------------------------------------------------ outages
@@ -434,6 +528,16 @@ contract OracleSafetyTest is Test {
         assertEq(_adapter.provenDead(), 8 days, "two weeks later");
         _pass(1);
         assertEq(_adapter.provenDead(), 0, "no proof for ever");
+    }
+
+    function test_theJumpRangeIsRoundedInward() public {
+        _round(PRICE + USD / 3, PRICE + USD / 3);
+        (uint160 recorded, , , , , ) = _adapter.lastFresh();
+        uint256 last = uint256(recorded) << 32;
+        assertTrue((last * 9) % 10 != 0, "the control");
+        (uint256 low, uint256 high) = _adapter.jumpRange();
+        assertEq(low, Math.ceilDiv(last * 9, 10), "from");
+        assertEq(high, (last * 11) / 10, "to");
     }
 
     function test_anOutageThatNobodySawForAnHourBeginsAnew() public {

@@ -40,6 +40,16 @@ contract GridTest is Test {
         if (tick < top) assertEq(Grid.ceilTick(ratio + 1, spacing), tick + 1, "ceil of R_k + 1 is k + 1");
     }
 
+    function test_theBottomTickIsTheLowestOfEverySpacing() public pure {
+        for (int24 spacing = 1; spacing <= 200; spacing++) {
+            assertEq(
+                Grid.ceilTick((1 << 64) + 1, spacing),
+                -Grid.maxTick(spacing),
+                "whatever it leaves over"
+            );
+        }
+    }
+
     /// @dev Not a sample: every raw tick of the domain. Each ratio is above the one before by nearly a ten-thousandth, so
     /// that no rounding of TickMath can bring two ticks together, whatever the spacing.
     function test_everyRatioIsAboveTheOneBefore() public pure {

@@ -34,6 +34,14 @@ contract TickBookTest is Test {
         _check();
     }
 
+    /// @dev By less than a part in 2⁶⁵ above the ratio of tick 100 (the nearest quotient of its size): the tick is the next.
+    function test_joinTakesNoTickBelowTheRatio() public {
+        (uint256 debt, uint256 collateral) = (76_769_467_941_884_174_872, 59_788_869_055_487_016_973);
+        uint256 ratio = Grid.ratioOf(100, SPACING);
+        assertEq((debt << 128) / collateral, ratio, "the control: rounded down it is tick 100");
+        assertEq(_book.change(1, int256(collateral), int256(debt), true).newTick, 101, "above");
+    }
+
     function test_positionsOfATickShareItsNode() public {
         int24 tick = _join(1, 100, 1e18);
         _join(2, 100, 3e18);
@@ -51,6 +59,7 @@ contract TickBookTest is Test {
         TickBook.Outcome memory out = _book.change(1, ALL, WHOLE_DEBT, true);
         assertEq(out.newDebt, 0, "no debt");
         assertEq(out.node, 0, "no node");
+        assertEq(out.shares, 0, "no shares");
         assertTrue(!_book.isPopulated(tick), "bit cleared");
         assertEq(_book.totalDebt(), 0, "total");
         _check();
@@ -385,6 +394,25 @@ contract TickBookTest is Test {
         assertEq(_book.nextPopulated(tick, tick + 1), tick, "below the floor: nothing is in an empty range");
     }
 
+    /// @dev Over empty words, below 0, beside the ends of words, and from and down to ticks beside populated ones.
+    function test_walkFindsWhatNextPopulatedDoes() public {
+        int24[8] memory ticks = [int24(-1100), -513, -257, -1, 0, 255, 256, 700];
+        for (uint256 i = 0; i < ticks.length; i++) _joinAt(i + 1, ticks[i], 1e18);
+        for (uint256 i = 0; i < 3 * ticks.length; i++) {
+            int24 from = ticks[i / 3] + int24(int256(i % 3)) - 1;
+            for (uint256 j = 0; j <= i; j++) {
+                int24 floor = ticks[j / 3] + int24(int256(j % 3)) - 1;
+                if (floor >= from) continue;
+                int24[16] memory found = _book.walkDown(from, floor);
+                int24 expected = from + 1;
+                for (uint256 k = 0; k < found.length; k++) {
+                    if (expected > floor) expected = _book.nextPopulated(expected - 1, floor + 1);
+                    assertEq(found[k], expected, "the next one, and then the floor");
+                }
+            }
+        }
+    }
+
     // ------------------------------------------------------------------ refusals
 
     function test_RevertWhen_moreCollateralIsTakenThanThereIs() public {
@@ -436,16 +464,17 @@ contract TickBookTest is Test {
     /// @dev The vault caps the book's debt; a node does not rely on it.
     function test_RevertWhen_debtOfTwoDoesNotFitTheirNode() public {
         uint256 one = _ratio(2880) >> 128; // what one unit of collateral carries there
-        _join(1, 2880, (1 << 104) - one);
+        _join(1, 2880, (1 << 104) - 2 * one);
+        assertEq(_book.change(2, 1, int256(one), true).newTick, 2880, "the control");
         bytes memory overflow = abi.encodeWithSignature(
             "SafeCastOverflowedUintDowncast(uint8,uint256)",
             104,
             uint256(1 << 104)
         );
         VM.expectRevert(overflow);
-        _book.change(2, 1, int256(one), true);
+        _book.change(3, 1, int256(one), true);
         VM.expectRevert(overflow);
-        _book.change(1, 1, int256(one), true);
+        _book.change(2, 1, int256(one), true);
         _check();
     }
 

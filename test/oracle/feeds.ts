@@ -323,6 +323,13 @@ describe("OracleAdapter with a single source", () => {
     await set("collateral", 2_200);
     await set("collateral", 2_150);
     await expectPrice(adapter, STATE.Single, 2_150n * Q128, 2_200n * Q128);
+    // And none beyond them: the answer before this one is not to be believed.
+    await set("collateral", 1_999);
+    await set("collateral", 2_190);
+    await expectPrice(adapter, STATE.Dead, 0n);
+    await set("collateral", 2_201);
+    await set("collateral", 2_150);
+    await expectPrice(adapter, STATE.Dead, 0n);
   });
 
   it("spans two rounds of feeds whose decimals differ", async () => {

@@ -7,17 +7,14 @@ import { expect } from "chai";
 import { readParameters } from "../../deploy/parameters.ts";
 import { planPositions } from "../../scripts/drill/book.ts";
 import { builtInPath } from "../../scripts/drill/path.ts";
+import { calibrate, type Options, termsOf, withCalibrations } from "../../scripts/risk/calibration.ts";
 import {
-  calibrate,
   calibrationText,
   deskCommands,
-  type Options,
   picture,
   roomTable,
-  termsOf,
-  withCalibrations,
   withTables,
-} from "../../scripts/risk/calibration.ts";
+} from "../../scripts/risk/calibration-text.ts";
 import {
   type Assumptions,
   daysOf,

@@ -195,6 +195,12 @@ contract BookHarness is IInsuranceFund {
         return market.book.nextPopulated(from, floor);
     }
 
+    /// @notice The populated ticks from `from` down to the one above `floor`, as a liquidation walks them; then `floor`.
+    function walkDown(int24 from, int24 floor) external returns (int24[16] memory found) {
+        TickBook.Walk memory step = market.book.walkFrom(from);
+        for (uint256 i = 0; i < found.length; i++) found[i] = market.book.next(step, floor);
+    }
+
     function position(uint256 key) external view returns (TickBook.Position memory) {
         return market.book.position[bytes32(key)];
     }

@@ -97,6 +97,11 @@ describe("Vault adjust", () => {
       i.getFunction("collectReserves").selector,
       i.getFunction("accrueInterest").selector,
     ];
+    const liquidator = await m.liquidator.getAddress();
+    const seize = m.liquidator.interface.encodeFunctionData("seize", [target, 1n]);
+    await expect(
+      caller.adjust(m.vault, 0n, ETH, 1_000n * USDC, [{ target: liquidator, data: seize }]),
+    ).to.be.revertedWithCustomError(m.vault, "ReentrancyGuardReentrantCall");
     for (const data of entries) {
       await expect(
         caller.adjust(m.vault, 0n, ETH, 1_000n * USDC, [{ target, data }]),
@@ -134,6 +139,57 @@ describe("Vault adjust", () => {
     await m.adjust(alice, ETH, 900n * USDC);
     await m.adjust(alice, 5n * ETH, 0n);
     await m.adjust(alice, 0n, -100n * USDC);
+  });
+
+  it("counts everybody's debt in the debt cap", async () => {
+    await m.vault.setCaps({ debt: 1_000_000_000n, collateral: 10_000_000_000n, minDebt: 0n });
+    await m.adjust(alice, ETH, 900n * USDC);
+    await expect(m.adjust(bob, ETH, 101n * USDC))
+      .to.be.revertedWithCustomError(m.vault, "DebtCapExceeded")
+      .withArgs((debt: bigint) => debt >= 1_001n * ETH && debt < 1_002n * ETH, 1_000n * ETH);
+    await m.adjust(bob, ETH, 99n * USDC);
+  });
+
+  it("lowers the maximum LTV while the price is restless", async () => {
+    const market = await deployMarket(connection, { maxLtvCut: 1_000n });
+    const [lend, borrow] = [market.signer(1), market.signer(2)];
+    await market.fund(lend, { debt: 10_000_000n * USDC });
+    await market.fund(borrow, { collateral: 10n * ETH });
+    await market.vault.connect(lend).deposit(1_000_000n * USDC, lend);
+    for (const price of [2_000n, 1_200n, 2_000n]) {
+      await networkHelpers.time.increase(400);
+      await market.setPrices(price * USD);
+      await market.oracle.update();
+    }
+    const { maxLtvCut } = await market.oracle.read();
+    expect(maxLtvCut).to.equal(1_000n);
+    const open = async (debt: bigint) =>
+      market.vault.connect(borrow).adjust(borrow, 0n, ETH, debt, borrow, "0x");
+    await expect(open(1_500n * USDC))
+      .to.be.revertedWithCustomError(market.vault, "LtvTooHigh")
+      .withArgs((ltv: bigint) => ltv >= (75n * ETH) / 100n, (738n * ETH) / 1_000n);
+    await open(1_470n * USDC);
+  });
+
+  it("measures it at the lower price", async () => {
+    await m.setSource(m.feeds.second, 2_040n * USD);
+    expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
+    await expect(m.adjust(alice, ETH, 1_650n * USDC)).to.be.revertedWithCustomError(m.vault, "LtvTooHigh");
+    await m.adjust(alice, ETH, 1_635n * USDC);
+  });
+
+  it("allows the maximum itself", async () => {
+    // Tick 0 is a debt unit for a collateral unit: at 1.25 its LTV is 80 % exactly.
+    const market = await deployMarket(connection, {
+      ...{ collateralDecimals: 18, debtDecimals: 18, collateralPrice: 125_000_000n },
+      risk: { maxLtv: 8_000n },
+    });
+    const [lend, borrow] = [market.signer(1), market.signer(2)];
+    await market.fund(lend, { debt: 1_000n * ETH });
+    await market.fund(borrow, { collateral: 100n * ETH });
+    await market.vault.connect(lend).deposit(1_000n * ETH, lend);
+    await market.vault.connect(borrow).adjust(borrow, 0n, 100n * ETH, 100n * ETH, borrow, "0x");
+    expect(await market.vault.totalAssets()).to.be.at.least(1_000n * ETH);
   });
 
   it("refuses an LTV above the maximum and says both", async () => {
@@ -387,6 +443,15 @@ describe("Vault adjust", () => {
         await networkHelpers.time.increase(600);
       }
     }
+    await m.adjust(alice, ETH, 100n * USDC);
+  });
+
+  it("takes new risk again in the second in which a pause ends", async () => {
+    await m.pause(LEVEL.NoNewRisk, 600n);
+    const { timestamp } = (await ethers.provider.getBlock("latest"))!;
+    await networkHelpers.time.setNextBlockTimestamp(timestamp + 599);
+    await expect(m.adjust(alice, ETH, 100n * USDC)).to.be.revertedWithCustomError(m.vault, "NewRiskPaused");
+    await networkHelpers.time.setNextBlockTimestamp(timestamp + 600);
     await m.adjust(alice, ETH, 100n * USDC);
   });
 

@@ -14,7 +14,7 @@ import {
 } from "../support/market.ts";
 
 const connection = await network.create();
-const { networkHelpers } = connection;
+const { ethers, networkHelpers } = connection;
 
 const fixture = () => deployFundedMarket(connection);
 
@@ -86,12 +86,27 @@ describe("Vault lenders", () => {
       expect(await as(lender).redeem.staticCall(x, lender, lender)).to.equal(assets);
     }
     expect(rounded).to.be.greaterThan(0);
+    // Of amounts that nobody has, the virtual share and unit are not lost in the rounding.
+    const huge = 10n ** 30n;
+    expect(await m.vault.previewDeposit(huge)).to.equal((huge * supply) / total);
+    expect(await m.vault.previewRedeem(huge)).to.equal((huge * total) / supply);
+    expect(await m.vault.previewMint(huge)).to.equal(up(huge, total, supply));
+    expect(await m.vault.previewWithdraw(huge)).to.equal(up(huge, supply, total));
     const most = 2n ** 111n - 1n - (total - 1n);
     expect(await m.vault.maxDeposit(bob)).to.equal(most);
     expect(await m.vault.maxMint(bob)).to.equal((most * supply) / total);
     expect(await m.vault.maxRedeem(lender)).to.equal((1_000_000n * USDC * supply) / total); // all cash
     expect(await m.vault.maxWithdraw(bob)).to.equal((555_555_555n * total) / supply);
     expect(await m.vault.maxRedeem(bob)).to.equal(555_555_555n);
+  });
+
+  it("have interest charged by anyone", async () => {
+    await m.adjust(alice, 8_000n * ETH, 9_000_000n * USDC);
+    await networkHelpers.time.increase(86_400);
+    const index = async () => BigInt(await ethers.provider.getStorage(m.vault, 0)) & (2n ** 104n - 1n);
+    const before = await index();
+    await m.vault.connect(bob).accrueInterest();
+    expect(await index()).to.be.greaterThan(before);
   });
 
   it("bring no more than half of what cash can hold, and no dust", async () => {
@@ -162,6 +177,7 @@ describe("Vault lenders", () => {
     for (const max of ["maxDeposit", "maxMint", "maxWithdraw", "maxRedeem"] as const) {
       expect(await m.vault[max](lender), max).to.equal(0n);
     }
+    expect(await m.vault.totalAssets(), "waits for nothing").to.be.greaterThan(0n);
     await expect(m.vault.previewRedeem(1n)).to.be.revertedWithCustomError(m.vault, "LendersWait");
     await expect(m.vault.connect(lender).redeem(1n, lender, lender))
       .to.be.revertedWithCustomError(m.vault, "LendersWait")

@@ -13,7 +13,7 @@ import {
 } from "../support/market.ts";
 
 const connection = await network.create();
-const { networkHelpers } = connection;
+const { ethers, networkHelpers } = connection;
 
 const fixture = () => deployFundedMarket(connection);
 
@@ -43,6 +43,21 @@ describe("Vault listing and parameters", () => {
       );
       expect(refusal).to.contain(error);
     }
+    const any = await m.liquidator.getAddress();
+    const libraries = { Lending: any, Liquidation: any, Parameters: any, Positions: any };
+    const factory = await ethers.getContractFactory("Vault", { libraries });
+    const token = await m.debt.getAddress();
+    const listing = {
+      ...{ name: "Breakwater twice", symbol: "bwTWICE", collateral: token, debt: token, spacing: 25 },
+      ...{
+        collateralUnitDecimals: 18,
+        liquidator: any,
+        brake: any,
+        insurance: any,
+        pair: ethers.ZeroAddress,
+      },
+    };
+    await expect(factory.deploy(listing)).to.be.revertedWithCustomError(factory, "SameToken").withArgs(token);
   });
 
   it("accepts the coarsest and the finest decimals, and the finest grid", async () => {
@@ -113,6 +128,18 @@ describe("Vault listing and parameters", () => {
       m.vault,
       "NotAuthorized",
     );
+  });
+
+  it("initialises no market twice, and never an implementation", async () => {
+    const slot = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
+    const implementation = `0x${(await ethers.provider.getStorage(m.vault, slot)).slice(26)}`;
+    const caps = { debt: 1n, collateral: 1n, minDebt: 0n };
+    for (const address of [implementation, await m.vault.getAddress()]) {
+      const vault = await ethers.getContractAt("Vault", address);
+      await expect(
+        vault.initialize(m.governor, m.oracle, DEFAULT_RISK, caps, 10n),
+      ).to.be.revertedWithCustomError(vault, "InvalidInitialization");
+    }
   });
 
   it("swaps the oracle only for one that agrees", async () => {
