@@ -33,20 +33,7 @@ contract OracleSafetyTest is Test {
     function setUp() public {
         _now = 1_900_000_000;
         VM.warp(_now);
-        _first = new SettableFeed(8, "");
-        _second = new SettableFeed(8, "");
-        OracleConfig memory c;
-        c.collateralFeed = FeedConfig(address(_first), type(uint32).max, 1, type(uint128).max);
-        c.secondCollateralFeed = FeedConfig(address(_second), type(uint32).max, 1, type(uint128).max);
-        (c.band, c.jumpLimit, c.jumpWidening, c.jumpLimitMax) = (300, 1_000, 1_000, 4_000);
-        c.calmVolatility = uint16(CALM);
-        c.stressVolatility = uint16(STRESS);
-        c.maxLtvCut = uint16(CUT);
-        c.volatilityPeriod = uint32(PERIOD);
-        c.vetoBudget = uint32(BUDGET);
-        c.vetoRefill = uint32(REFILL);
-        _adapter = new OracleAdapter(c);
-        _mirror = new InverseOracleAdapter(_adapter);
+        _deploy();
         _round(PRICE, PRICE);
         _round(PRICE, PRICE);
     }
@@ -300,6 +287,30 @@ contract OracleSafetyTest is Test {
         assertEq(_adapter.vetoLeft(), BUDGET, "none");
     }
 
+    function test_theBudgetRefillsInWholeSecondsOnly() public {
+        _answers((PRICE * 93) / 100, PRICE);
+        _adapter.update();
+        _pass(CHARGE);
+        _adapter.update();
+        _answers(PRICE, PRICE);
+        _adapter.update();
+        _pass(REFILL / BUDGET - 1);
+        assertEq(_adapter.vetoLeft(), BUDGET - CHARGE, "not yet");
+        _pass(1);
+        assertEq(_adapter.vetoLeft(), BUDGET - CHARGE + 1, "a second");
+    }
+
+    /// @dev Nobody is held back by sources that do not answer.
+    function test_anOutageSpendsNothing() public {
+        _answers((PRICE * 93) / 100, PRICE);
+        _adapter.update();
+        _pass(CHARGE / 2);
+        _first.setReverting(true);
+        _second.setReverting(true);
+        _adapter.update();
+        assertEq(_adapter.vetoLeft(), BUDGET, "none");
+    }
+
     function test_aSpentVetoDoesNotMakeAJumpBelieved() public {
         uint256 low = (PRICE * 93) / 100;
         _answers(low, PRICE);
@@ -342,6 +353,19 @@ contract OracleSafetyTest is Test {
         (, uint32 time, , , OracleAdapter.Seen seen, ) = _adapter.lastFresh();
         assertTrue(seen == OracleAdapter.Seen.Fresh, "seen");
         assertEq(time, _now, "when");
+    }
+
+    /// @dev Rounds are told apart by 32 bits, all of which may be 0.
+    function test_theFirstRoundIsASampleWhateverItsNumber() public {
+        _deploy();
+        _adapter.update(); // Dead: what follows is news
+        _first.setRound(uint80(1) << 64, int256(PRICE), _now);
+        _second.set(int256(PRICE));
+        _adapter.update();
+        _pass(SAMPLE);
+        _round(PRICE, PRICE);
+        (uint256 low, ) = _adapter.earlier();
+        assertTrue(low != 0, "there is an earlier one");
     }
 
     /// @dev The round in which both agreed is a sample already: no return is counted twice.
@@ -520,6 +544,9 @@ contract OracleSafetyTest is Test {
         }
         assertEq(_mirror.provenDead(), 8 days, "in the mirror");
         _first.setReverting(false);
+        _adapter.update();
+        assertTrue(_adapter.read().state == PriceState.Single, "one lives again");
+        assertEq(_adapter.provenDead(), 8 days, "and proves nothing else");
         _second.setReverting(false);
         _adapter.update();
         assertTrue(_adapter.read().state == PriceState.Fresh, "lives again");
@@ -601,6 +628,23 @@ contract OracleSafetyTest is Test {
     }
 
     // ------------------------------------------------------------------ arrangement
+
+    function _deploy() private {
+        _first = new SettableFeed(8, "");
+        _second = new SettableFeed(8, "");
+        OracleConfig memory c;
+        c.collateralFeed = FeedConfig(address(_first), type(uint32).max, 1, type(uint128).max);
+        c.secondCollateralFeed = FeedConfig(address(_second), type(uint32).max, 1, type(uint128).max);
+        (c.band, c.jumpLimit, c.jumpWidening, c.jumpLimitMax) = (300, 1_000, 1_000, 4_000);
+        c.calmVolatility = uint16(CALM);
+        c.stressVolatility = uint16(STRESS);
+        c.maxLtvCut = uint16(CUT);
+        c.volatilityPeriod = uint32(PERIOD);
+        c.vetoBudget = uint32(BUDGET);
+        c.vetoRefill = uint32(REFILL);
+        _adapter = new OracleAdapter(c);
+        _mirror = new InverseOracleAdapter(_adapter);
+    }
 
     function _pass(uint256 time) private {
         _now += time;

@@ -20,6 +20,12 @@ contract TickBookTest is Test {
         _book = new BookHarness(SPACING, 16);
     }
 
+    function testFuzz_aKeyIsItsOwnerAndItsNumber(address owner, uint96 sub) public pure {
+        uint256 key = uint256(TickBook.keyOf(owner, sub));
+        assertEq(key >> 96, uint160(owner), "owner");
+        assertEq(uint96(key), sub, "number");
+    }
+
     // ------------------------------------------------------------------ join and leave
 
     function test_joinTakesTheSmallestTickAtOrAboveTheRatio() public {
@@ -464,8 +470,8 @@ contract TickBookTest is Test {
     /// @dev The vault caps the book's debt; a node does not rely on it.
     function test_RevertWhen_debtOfTwoDoesNotFitTheirNode() public {
         uint256 one = _ratio(2880) >> 128; // what one unit of collateral carries there
-        _join(1, 2880, (1 << 104) - 2 * one);
-        assertEq(_book.change(2, 1, int256(one), true).newTick, 2880, "the control");
+        _join(1, 2880, 1 << 103);
+        _join(2, 2880, (1 << 103) - one);
         bytes memory overflow = abi.encodeWithSignature(
             "SafeCastOverflowedUintDowncast(uint8,uint256)",
             104,
@@ -474,7 +480,8 @@ contract TickBookTest is Test {
         VM.expectRevert(overflow);
         _book.change(3, 1, int256(one), true);
         VM.expectRevert(overflow);
-        _book.change(2, 1, int256(one), true);
+        _book.change(2, 2, int256(one), true);
+        assertEq(_book.change(2, 2, int256(one) - 1, true).newTick, 2880, "the control: in place");
         _check();
     }
 

@@ -344,6 +344,20 @@ describe("OracleAdapter with a single source", () => {
     await expectPrice(adapter, STATE.Single, 2_100n * Q128, 2_200n * Q128);
   });
 
+  it("spans two rounds of the collateral over two of the debt", async () => {
+    const { adapter, feeds, set } = await deployTwoSources();
+    await feeds.secondCollateral.setReverting(true);
+    await set("collateral", 2_100);
+    await set("collateral", 2_150);
+    const debt = await feeds.debt.latestRoundData();
+    await feeds.debt.set((debt.answer * 101n) / 100n);
+    await feeds.debt.set((debt.answer * 102n) / 100n);
+    const price = await adapter.read();
+    expect(price.state).to.equal(STATE.Single);
+    expect(price.low).to.equal((2_100n * 100n * Q128) / 102n);
+    expect(price.high).to.equal((2_150n * 100n * Q128) / 101n + 1n);
+  });
+
   it("believes no two rounds of which one makes no price", async () => {
     const { config, feeds } = await deployFeeds();
     const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };

@@ -41,6 +41,10 @@ describe("Vault adjust", () => {
     expect(await m.collateral.balanceOf(alice)).to.be.within(10_000n * ETH - 5n, 10_000n * ETH);
     const paid = 20_000_000n * USDC - (await m.debt.balanceOf(alice));
     expect(paid).to.be.within(1n, 1_000n);
+    expect(await m.vault.totalAssets(), "nobody pays for it").to.be.within(
+      10_000_000n * USDC,
+      10_000_000n * USDC + paid,
+    );
     expect(await m.collateral.balanceOf(m.vault)).to.be.at.most(5n);
   });
 
