@@ -323,13 +323,28 @@ describe("OracleAdapter with a single source", () => {
     await set("collateral", 2_200);
     await set("collateral", 2_150);
     await expectPrice(adapter, STATE.Single, 2_150n * Q128, 2_200n * Q128);
-    // And none beyond them: the answer before this one is not to be believed.
-    await set("collateral", 1_999);
-    await set("collateral", 2_190);
-    await expectPrice(adapter, STATE.Dead, 0n);
-    await set("collateral", 2_201);
+  });
+
+  it("believes no round before whose answer is beyond its bounds, near as it may be", async () => {
+    const { config, feeds, set } = await deployFeeds();
+    const bounds = { minAnswer: usd(1_950, 8n), maxAnswer: usd(2_150, 8n) };
+    const adapter = await ethers.deployContract("OracleAdapter", [
+      { ...config, collateralFeed: { ...config.collateralFeed, ...bounds } },
+    ]);
+    await adapter.update();
+    await feeds.secondCollateral.setReverting(true);
+    for (const [before, state] of [
+      [1_949, STATE.Dead],
+      [2_151, STATE.Dead],
+      [1_950, STATE.Single],
+      [2_150, STATE.Single],
+    ] as const) {
+      await set("collateral", before);
+      await set("collateral", 2_140);
+      expect((await adapter.read()).state, String(before)).to.equal(state);
+    }
     await set("collateral", 2_150);
-    await expectPrice(adapter, STATE.Dead, 0n);
+    expect((await adapter.read()).state, "on the bound itself").to.equal(STATE.Single);
   });
 
   it("spans two rounds of feeds whose decimals differ", async () => {

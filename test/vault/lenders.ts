@@ -198,6 +198,22 @@ describe("Vault lenders", () => {
     );
   });
 
+  it("can take what they have at the lower price, while a pot is worth more at the higher one", async () => {
+    await m.adjust(alice, 5_000n * ETH, 7_000_000n * USDC);
+    await m.vault.connect(lender).transfer(bob, 1_000_000n * USDC);
+    await m.setPrices(1_300n * USD);
+    await m.liquidator.seize(m.vault, 10n);
+    await m.setSource(m.feeds.second, 1_330n * USD);
+    expect((await m.oracle.read()).state).to.equal(STATE.Fresh);
+    const [supply, total] = [(await m.vault.totalSupply()) + 1n, (await m.vault.totalAssets()) + 1n];
+    expect(await m.vault.maxWithdraw(bob)).to.equal((1_000_000n * USDC * total) / supply);
+    const cash = await m.debt.balanceOf(m.vault);
+    expect(await m.vault.maxWithdraw(lender)).to.equal(cash);
+    expect(await m.vault.maxRedeem(lender)).to.equal((cash * supply) / total);
+    // Whoever comes buys the pot at the higher one.
+    expect(await m.vault.previewDeposit(USDC)).to.be.lessThan((USDC * supply) / total);
+  });
+
   it("wait on a dead price, unless nothing is owed", async () => {
     await m.adjust(alice, ETH, 1_000n * USDC);
     await m.kill();
