@@ -147,6 +147,18 @@ contract TickBookTest is Test {
         _check();
     }
 
+    /// @dev Whoever follows the events (the replay) counts on it.
+    function test_onlyMemberKeepsTheIndexInPlace() public {
+        int24 tick = _join(1, 100, 1e18);
+        _book.moveNode(tick, tick, 0.5e18, 1, 2);
+        TickBook.Outcome memory out = _book.change(1, 0, -1, true);
+        assertEq(out.newTick, tick, "in place");
+        (, TickBook.Node memory node) = _book.nodeAt(tick);
+        assertEq(node.index, ONE / 2, "its index");
+        assertEq(out.shares, 2 * node.debt, "and shares of it");
+        _check();
+    }
+
     function test_memberLeavesForAnotherTick() public {
         int24 tick = _join(1, 100, 1e18);
         _join(2, 100, 7e18);
@@ -338,6 +350,10 @@ contract TickBookTest is Test {
         assertTrue(_book.resolve(2).id != _book.position(1).node, "another node");
         assertEq(_book.resolve(1).debt, 0, "the old position owes nothing");
         assertEq(_book.resolve(2).debt, 2e18, "the new one its own debt");
+        _check();
+        _book.closeNode(0);
+        assertEq(_book.resolve(2).debt, 0, "the walk meets the node that is there");
+        assertEq(_book.totalDebt(), 0, "all of it");
         _check();
     }
 
