@@ -115,6 +115,12 @@ describe("MarketPair", function () {
     expect(view.target).to.equal(0n);
   });
 
+  it("values the shorts at the dearer of two prices, as the market does that lends to them", async () => {
+    await local.setPrice("ETH/USD", "2020"); // and the pool stays
+    await goShort(1_000_000n * USDC, 100n * ETH);
+    expect((await pair.read()).valueShort).to.be.within(201_900_000_000n, 202_100_000_000n);
+  });
+
   it("F4: charges the heavy side to the unit what the SDK says, and insures its share of it", async () => {
     await goLong(15_000n * ETH, 12_000_000n * USDC);
     const opened = await timeOf();

@@ -302,6 +302,14 @@ contract TickBookTest is Test {
         assertEq(node.rank, 1, "a link of lower rank makes the parent no higher");
     }
 
+    function test_theLeastIndexIsKept() public {
+        int24 tick = _join(1, 100, 1 << 60);
+        uint32 id = _book.moveNode(tick, tick - 4, 1 << 44, 1, 1 << 16);
+        assertEq(_book.nodeOf(id).index, TickBook.INDEX_MIN, "on the bound");
+        assertEq(_book.resolve(1).links, 0, "no link");
+        _check();
+    }
+
     function test_smallIndexIsRebased() public {
         int24 tick = _join(1, 100, 1e18);
         _join(2, 100, 3e18);

@@ -254,6 +254,23 @@ describe("Vault adjust", () => {
     await m.adjust(alice, ETH, 1_000n * USDC);
   });
 
+  it("caps collateral in whole tokens, whatever its unit in the book", async () => {
+    const market = await deployMarket(connection, {
+      collateralUnitDecimals: 12,
+      caps: { collateral: 2_000_000n, minDebt: 0n },
+    });
+    const [lend, borrow] = [market.signer(1), market.signer(2)];
+    await market.fund(lend, { debt: 10_000n * USDC });
+    await market.fund(borrow, { collateral: 10n * ETH });
+    await market.vault.connect(lend).deposit(10_000n * USDC, lend);
+    const open = async (collateral: bigint) =>
+      market.vault.connect(borrow).adjust(borrow, 0n, collateral, 100n * USDC, borrow, "0x");
+    await expect(open(3n * ETH))
+      .to.be.revertedWithCustomError(market.vault, "CollateralCapExceeded")
+      .withArgs(3n * 10n ** 12n, 2n * 10n ** 12n);
+    await open(2n * ETH);
+  });
+
   it("counts what comes in and what goes out in the collateral cap", async () => {
     await m.adjust(alice, 3n * ETH, 1_000n * USDC);
     await m.vault.setCaps({ debt: 2n ** 79n, collateral: 2_000_000n, minDebt: 0n });

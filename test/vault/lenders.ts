@@ -4,6 +4,7 @@ import type { HardhatEthersSigner } from "@nomicfoundation/hardhat-ethers/types"
 
 import {
   deployFundedMarket,
+  deployMarket,
   ETH,
   type FundedMarket,
   LEVEL,
@@ -100,6 +101,23 @@ describe("Vault lenders", () => {
     expect(await m.vault.maxRedeem(lender)).to.equal((1_000_000n * USDC * supply) / total); // all cash
     expect(await m.vault.maxWithdraw(bob)).to.equal((555_555_555n * total) / supply);
     expect(await m.vault.maxRedeem(bob)).to.equal(555_555_555n);
+  });
+
+  it("are rounded against where a token is as fine as the book", async () => {
+    const market = await deployMarket(connection, { debtDecimals: 18, caps: { minDebt: 0n } });
+    const [lend, borrow] = [market.signer(1), market.signer(2)];
+    const huge = 10n ** 30n;
+    await market.fund(lend, { debt: 2n * huge });
+    await market.fund(borrow, { collateral: ETH });
+    await market.vault.connect(lend).deposit(2_000n * ETH, lend);
+    await market.vault.connect(borrow).adjust(borrow, 0n, ETH, 1_500n * ETH, borrow, "0x");
+    for (let hour = 0; hour < 5; hour++) {
+      await networkHelpers.time.increase(3_600);
+      const [supply, total] = [await market.vault.totalSupply(), await market.vault.totalAssets()];
+      expect(await market.vault.connect(lend).deposit.staticCall(huge, lend)).to.equal(
+        (huge * (supply + 1n)) / (total + 1n),
+      );
+    }
   });
 
   it("have interest charged by anyone", async () => {

@@ -27,7 +27,7 @@ describe("Vault listing and parameters", () => {
     [, alice, bob] = m.accounts;
   });
 
-  it("refuses decimals outside 6 to 24, one token twice, and too fine a grid", async () => {
+  it("refuses decimals outside 6 to 24, one token twice, too fine a grid, and a pair that is none", async () => {
     for (const [options, error] of [
       [{ collateralDecimals: 5 }, "UnsupportedDecimals"],
       [{ collateralDecimals: 25 }, "UnsupportedDecimals"],
@@ -58,6 +58,10 @@ describe("Vault listing and parameters", () => {
       },
     };
     await expect(factory.deploy(listing)).to.be.revertedWithCustomError(factory, "SameToken").withArgs(token);
+    const collateral = await m.collateral.getAddress();
+    await expect(factory.deploy({ ...listing, collateral, pair: alice.address }))
+      .to.be.revertedWithCustomError(factory, "PairMissing")
+      .withArgs(alice.address);
   });
 
   it("accepts the coarsest and the finest decimals, and the finest grid", async () => {
