@@ -4,7 +4,16 @@ import { network } from "hardhat";
 import type { OracleConfigStruct } from "../../sdk/src/types/OracleAdapter.js";
 import type { TestToken } from "../../sdk/src/types/index.ts";
 import { STATE } from "../support/market.ts";
-import { answering, expectPrice, grown, NONE, observing, openOracles, Q128 } from "../support/oracle.ts";
+import {
+  answering,
+  expectPrice,
+  grown,
+  NONE,
+  observing,
+  observingTwo,
+  openOracles,
+  Q128,
+} from "../support/oracle.ts";
 import { createPool, deployUniswap, sqrtPriceOf, tradeTo } from "../support/uniswap.ts";
 
 const connection = await network.create();
@@ -303,6 +312,30 @@ for (const order of ["token 0", "token 1"] as const) {
         await setCode(pool, observing(grown(sign * (last + 1n) * BigInt(WINDOW))));
         expect((await adapter.read()).state).to.equal(STATE.Dead);
       }
+    });
+
+    it("believes no two windows of which one makes no price", async () => {
+      const { config, feeds, pool } = await deployPool(120, [18, 18]);
+      const wide = { minAnswer: 1n, maxAnswer: 2n ** 128n - 1n };
+      const adapter = await ethers.deployContract("OracleAdapter", [
+        { ...config, collateralFeed: { ...config.collateralFeed, ...wide }, blockTime: 600n },
+      ]);
+      const means = async (now: bigint, before: bigint) => {
+        const [first, second] = [now, before].map((tick) => (isToken0 ? tick : -tick) * BigInt(WINDOW));
+        await setCode(pool, observingTwo(first!, second!));
+      };
+      // 1.0001^443000 ≈ 1.7e19; prices of 2⁶⁴ or more, from tick 443637 on, are none.
+      await feeds.collateral.set(17_309_465_208_364n * 10n ** 14n);
+      await feeds.debt.set(10n ** 8n);
+      await means(443_000n, 443_000n);
+      expect((await adapter.update.staticCall()).state).to.equal(STATE.Fresh);
+      await adapter.update();
+      await feeds.collateral.setReverting(true);
+      // By 6.5 % up: with the window before, too.
+      await means(443_630n, 443_620n);
+      expect((await adapter.read()).state).to.equal(STATE.Single);
+      await means(443_630n, 443_640n);
+      await expectPrice(adapter, STATE.Dead, 0n);
     });
 
     it("refuses tokens with more than 24 decimals", async () => {

@@ -68,6 +68,15 @@ const signed = (value: bigint) => BigInt.asUintN(256, value);
 /** Cumulative ticks that grew by `total` over the window. */
 export const grown = (total: bigint) => [0x40n, 0xa0n, 2n, signed(7n), signed(7n + total), 2n, 0n, 0n];
 
+/** A pool whose ticks grew by `now` over the newest window and by `before` over the one before. */
+export const observingTwo = (now: bigint, before: bigint) =>
+  concat([
+    observing(grown(now), "0x"),
+    "0x6064351561015557", // PUSH1 0x64 CALLDATALOAD ISZERO PUSH2 0x155 JUMPI: where the window ends, seconds ago
+    concat(["0x7f", toBeHex(signed(7n + before), 32), "0x610080525b"]), // PUSH32 … PUSH2 0x80 MSTORE JUMPDEST
+    "0x6101005ff3",
+  ]);
+
 export function openOracles({ ethers, networkHelpers }: NetworkConnection) {
   async function deployFeeds() {
     const feeds: Record<FeedName, SettableFeed> = {
