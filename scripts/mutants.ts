@@ -20,11 +20,12 @@ Changes the contracts in one place at a time and runs the quick suite: a change 
 what is not tested. All changes are compiled at once, each behind a question which of them is active; so the first run
 builds for some minutes, and every mutant takes seconds. Results are kept in cache/mutants: an interrupted run goes on.
 What was killed is also kept in scripts/mutants/kills.json, which is committed: while a mutated file stays as it is, its
-mutants need not die again. A run over everything writes docs/audit/mutants.md and mutants.json.
+mutants need not die again. Every run writes docs/audit/mutants.md and mutants.json, of the files all of whose mutants
+have been run.
 
 --file NAMES  mutants of these files only: Grid,TickBook,…
 --id N        shows one mutant and what its tests say
---survivors   runs those again that survived
+--survivors   runs those again that survived, and those that are explained, which a run leaves out
 --sample N    N mutants, evenly spread
 --fresh       forgets what is known
 --jobs N      processes (all cores)
@@ -101,7 +102,7 @@ function hashOf(files: readonly string[]): string {
 const explanations = JSON.parse(
   readFileSync(new URL("mutants/explanations.json", import.meta.url), "utf8"),
 ) as Record<string, string>;
-/** What nobody can notice is tried last, and not by the expensive tests. */
+/** What nobody can notice is tried only when asked for; last, and not by the expensive tests. */
 const isExplained = ({ key }: Mutant) => key in explanations;
 
 /** One line of the record. */
@@ -291,7 +292,10 @@ const saveKills = () =>
   );
 
 mkdirSync(home, { recursive: true });
-const waiting = options.id === undefined ? chosen.filter((mutant) => !isKnown(mutant)) : chosen;
+const waiting =
+  options.id === undefined
+    ? chosen.filter((mutant) => !isKnown(mutant) && (options.survivors || !isExplained(mutant)))
+    : chosen;
 const workers = Array.from({ length: Math.max(1, Math.min(jobs, waiting.length)) }, (_, i) => new Worker(i));
 if (waiting.length > 0) {
   say(`${mutants.length} mutants, ${waiting.length} to run. Building …`);
@@ -309,8 +313,9 @@ if (waiting.length > 0) {
     .filter((mutant) => !isEarly(mutant))
     .map((mutant) => ({ mutant, place: createHash("sha256").update(mutant.key).digest("hex") }))
     .sort((a, b) => (a.place < b.place ? -1 : 1))
-    .map(({ mutant }) => mutant)
-    .sort((a, b) => Number(isExplained(a)) - Number(isExplained(b)));
+    .map(({ mutant }) => mutant);
+  const open = early.filter((mutant) => !isExplained(mutant));
+  const explained = early.filter(isExplained);
   const late = waiting.filter(isEarly);
   const total = waiting.length;
   const began = Date.now();
@@ -318,8 +323,8 @@ if (waiting.length > 0) {
   await Promise.all(
     workers.map(async (worker) => {
       for (;;) {
-        const isLate = early.length === 0;
-        const mutant = early.shift() ?? late.shift();
+        const isLate = open.length === 0 && late.length > 0;
+        const mutant = open.shift() ?? late.shift() ?? explained.shift();
         if (!mutant) break;
         const task = taskOf(mutant, isLate);
         const verdicts = await worker.run(task, limits);
@@ -371,23 +376,28 @@ if (waiting.length > 0) {
 // ------------------------------------------------------------------ result
 
 saveKills();
-const results: Result[] = chosen.map((mutant) => ({
+const resultOf = (mutant: Mutant): Result => ({
   ...mutant,
   killedBy: known.get(mutant.key)?.killedBy ?? null,
   milliseconds: known.get(mutant.key)?.milliseconds ?? 0,
   explanation: explanations[mutant.key] ?? "",
-}));
+});
+const results = chosen.map(resultOf);
 const summary = summarize(results);
 if (options.json) console.log(JSON.stringify({ ...summary, results }, null, 2));
 else if (options.id === undefined) console.log(toTable(summary));
-if (chosen.length === mutants.length) {
+
+if (options.id === undefined) {
+  const isDone = (mutant: Mutant) => isKnown(mutant) || isExplained(mutant);
+  const files = Object.keys(STAGES);
+  const missing = files.filter((file) => mutants.some((mutant) => mutant.file === file && !isDone(mutant)));
+  const all = summarize(mutants.filter(({ file }) => !missing.includes(file)).map(resultOf));
   for (const key of Object.keys(explanations)) {
-    if (!summary.survivors.some((survivor) => survivor.key === key))
-      say(`Explained, but no survivor: ${key}`);
+    if (known.get(key)?.killedBy) say(`Explained, but no survivor: ${key}`);
   }
   const audit = join(root, "docs/audit");
   mkdirSync(audit, { recursive: true });
-  writeFileSync(join(audit, "mutants.md"), toMarkdown(summary));
-  writeFileSync(join(audit, "mutants.json"), JSON.stringify(summary, null, 2) + "\n");
+  writeFileSync(join(audit, "mutants.md"), toMarkdown(all, missing));
+  writeFileSync(join(audit, "mutants.json"), JSON.stringify(all, null, 2) + "\n");
 }
 if (summary.survivors.some(({ explanation }) => explanation === "")) process.exitCode = 1;

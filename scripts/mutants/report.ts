@@ -83,7 +83,11 @@ export function toTable({ files, total, survivors }: Summary): string {
   return [head, ...rows, ...(open.length > 0 ? ["", "Not explained:", ...open] : [])].join("\n");
 }
 
-export function toMarkdown({ date, files, total, survivors }: Summary): string {
+/** `missing`: files whose mutants have not all been run. */
+export function toMarkdown(
+  { date, files, total, survivors }: Summary,
+  missing: readonly string[] = [],
+): string {
   const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
   const code = (text: string) => `\`${text.replaceAll("|", "\\|")}\``;
   const figuresRow = (figure: Figures) =>
@@ -108,7 +112,7 @@ The score is killed of those that are not explained.
 | file | mutants | killed | survived | explained | killed of all | score |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ${[...files, total].map(figuresRow).join("\n")}
-
+${missing.length === 0 ? "" : `\nMutated too, but not all run yet: ${missing.map((file) => file.replace("contracts/", "")).join(", ")}.\n`}
 ## Survivors
 
 ${files

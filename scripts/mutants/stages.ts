@@ -56,7 +56,7 @@ const ALL = [
   BRAKE,
   RAMPS,
   CASCADE,
-  ...late(FLASH, PAIR, REGRESSIONS, NEVER_PAUSED, LENS, MODEL, WIND_DOWN),
+  ...late(PAIR, WIND_DOWN, FLASH, REGRESSIONS, NEVER_PAUSED, LENS, MODEL),
 ];
 
 /** The files that are mutated, and what may kill their mutants. */
