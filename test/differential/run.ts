@@ -291,17 +291,19 @@ export class Run {
   }
 
   /**
-   * What the lenders' assets may fall by without a loss while the pot is open. A unit: the mark is rounded down, the part
-   * of it that the reserves bear up, and only once the mark covers the pot are they whole. And while a tick is insolvent
+   * What the lenders' assets may fall by without a loss while the pot is open. A unit, of the token or of the book, whichever
+   * is coarser: the mark is rounded down, the part of it that the reserves bear up, and only once the mark covers the pot
+   * are they whole. And while a tick is insolvent
    * the pot is marked as if that tick were seized now, with the clock of the whole pot set back. If the tick goes otherwise
    * (repaid, or skipped by who buys the pot), the old discount is back: as much of the pot as it had grown.
    */
   private revaluation(): bigint {
     const { model, price } = this;
     const { bonusMin, bonusMax } = this.venue.market.parameters.risk;
-    const rounding = model.potDebt.isZero() ? 0n : 1n;
+    const unit = 10n ** BigInt(Math.max(0, this.venue.market.parameters.debtDecimals - 18));
+    const rounding = model.potDebt.isZero() ? 0n : unit;
     if (model.underWater(price).insolvent.isZero()) return rounding;
-    return (model.toDebtTokens(model.potDebt).ceil() * (bonusMax - bonusMin)) / 10_000n + 1n + rounding;
+    return (model.toDebtTokens(model.potDebt).ceil() * (bonusMax - bonusMin)) / 10_000n + unit + rounding;
   }
 
   private errorName(data: string): string {

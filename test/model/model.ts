@@ -85,7 +85,7 @@ export class Model extends Lenders {
       !grace &&
       (!this.potDebt.isZero() || plan.some(({ to }) => to === undefined)) &&
       maxRepay !== 0n;
-    if (plan.length === 0 && !sellsPot) {
+    if (plan.length === 0 && !(sellsPot && this.buysOfPot(price.low, maxRepay))) {
       const capped = spent && !seizeOnly;
       throw new Refusal(grace ? "LiquidationsPaused" : capped ? "CascadeCapReached" : "NothingToLiquidate");
     }
@@ -135,6 +135,14 @@ export class Model extends Lenders {
       this.losses[key] = this.losses[key].plus(result[key]);
     }
     return result;
+  }
+
+  /** Whether as much is offered for the pot as a unit of its collateral costs, or all of it. */
+  private buysOfPot(price: bigint, offer: bigint): boolean {
+    const at = this.potPrice(this.potDebt, this.potCollateral, price, this.seizedAt);
+    const budget = this.toDebtUnits(Real.of(offer));
+    if (this.potCollateral.times(at).compare(budget) <= 0) return true;
+    return this.compare(budget.over(at).rounded(), Real.one, "buys nothing of the pot") >= 0;
   }
 
   /** After a wind-down: sells what is left of one account, at most for `maxRepay`; the rest becomes surplus. */
