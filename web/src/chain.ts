@@ -51,9 +51,20 @@ const RETRY_MS = 2_000;
 const connection = createStore<Connection>({ status: "loading" });
 let wake: () => void = () => undefined;
 
-/** Looks for a new block now rather than at the next turn: something was sent. */
-export function refresh(): void {
-  wake();
+const LOOKS = 50;
+const LOOK_MS = 100;
+
+/**
+ * Resolves when the page has this block: then all that it says, quotes too, is of after what was sent. Not waited for
+ * longer than five seconds, which is the node's matter.
+ */
+export async function reached(block: number): Promise<void> {
+  for (let look = 0; look < LOOKS; look++) {
+    const now = connection.get();
+    if (now.status === "open" && now.snapshot.block >= block) return;
+    wake();
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }
 
 /** Follows the chain for as long as the page lives. */
@@ -94,7 +105,8 @@ async function fetchDeployment(): Promise<Deployment> {
 async function followDeployment(deployment: Deployment) {
   const { addresses, rpcUrl } = deployment;
   const network = Network.from(addresses.chainId);
-  const provider = new JsonRpcProvider(rpcUrl, network, { staticNetwork: network });
+  // An answer that is kept for a moment may be of the block before.
+  const provider = new JsonRpcProvider(rpcUrl, network, { staticNetwork: network, cacheTimeout: -1 });
   try {
     const contracts = connect(addresses, provider);
     const isLocal = addresses.chainId === LOCAL_CHAIN;

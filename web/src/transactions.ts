@@ -2,7 +2,7 @@ import { type Transaction, type TypedData, explainRevert } from "@breakwater/sdk
 import { type TransactionReceipt, TypedDataEncoder, toQuantity } from "ethers";
 import { useRef, useState } from "react";
 
-import { type Chain, refresh, useChain } from "./chain.ts";
+import { type Chain, reached, useChain } from "./chain.ts";
 import { createStore, useStore } from "./store.ts";
 import { type Connected, ask, chainName, isRejection, useWallet, wordsOf } from "./wallet.ts";
 
@@ -142,8 +142,8 @@ async function follow(
     const receipt = await look().catch(() => undefined);
     if (receipt) {
       const progress = await outcomeOf(chain, of, receipt);
+      await reached(receipt.blockNumber);
       say(progress);
-      refresh();
       if (progress.state !== "confirmed") throw new Told(progress);
       return receipt;
     }
@@ -331,8 +331,8 @@ function acting(
         if (status >= 200 && hash !== undefined) {
           const receipt = await provider.getTransactionReceipt(hash);
           if (receipt) {
+            await reached(receipt.blockNumber);
             tell({ state: "confirmed", hash, block: receipt.blockNumber });
-            refresh();
             return;
           }
         }
