@@ -53,7 +53,7 @@ export async function readIndexed(
 async function ask(url: string, from: number, to: number): Promise<{ logs: IndexedLog[]; until: number }> {
   const response = await fetch(`${url}/logs?from=${from}&to=${to}`, { cache: "no-store" });
   if (!response.ok) throw new Error(`the index at ${url} answered ${response.status}`);
-  const answer = (await response.json());
+  const answer = await response.json();
   const invalid = (where: string, expected: string, value: unknown) =>
     new Error(`the index at ${url} answered ${where} as ${JSON.stringify(value)}, which is not ${expected}`);
   const root = new Fields("", answer, invalid);
